@@ -1,0 +1,1 @@
+"""Controls over evidence, and their reports."""

@@ -1,0 +1,1 @@
+"""Releases, rollout plans and the deployment ledger."""

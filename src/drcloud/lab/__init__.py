@@ -1,0 +1,1 @@
+"""The lab of this checkout: identity, state and addresses."""

@@ -1,0 +1,1 @@
+"""Playbook runs, from request to outcome."""
