@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 QUICK := not lab_slow and not netbox
 
 .PHONY: help venv packages lab lab-down lab-status demo test test-full lint unit integration test-lab sanity \
@@ -21,7 +22,7 @@ packages:  # What Debian must have installed before a lab or a whole test run
 	@scripts/packages python lab
 
 demo: packages venv  ## Boot a lab, provision it, deploy an app and roll it under load
-	@scripts/demo
+	@$(BIN)/python scripts/demo
 
 lab: packages venv  ## Boot the lab of this checkout (ten real hosts on this machine)
 	@$(BIN)/drcloud lab up
