@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drcloud.errors import DrcloudError
-from drcloud.lab import disks, engine, image, material, readiness, removal
+from drcloud.lab import disks, engine, hosts, image, material, readiness, removal
 from drcloud.lab import prepare as preparation
 from drcloud.lab.identity import Lab, locate
 
@@ -52,6 +52,12 @@ def attach_disks(lab: Lab, arguments: argparse.Namespace) -> Answer:
     return {"changed": changed, "devices": devices}
 
 
+def start_hosts(lab: Lab, _arguments: argparse.Namespace) -> Answer:
+    """Make and start the hosts."""
+    started = hosts.ensure(preparation.recall(lab))
+    return {"changed": bool(started), "started": started}
+
+
 def wait(lab: Lab, arguments: argparse.Namespace) -> Answer:
     """Wait until all hosts answer over SSH."""
     names = [host["name"] for host in preparation.recall(lab)["hosts"]]
@@ -70,6 +76,7 @@ STEPS: dict[str, Callable[[Lab, argparse.Namespace], Answer]] = {
     "engine": start_engine,
     "image": import_image,
     "disks": attach_disks,
+    "hosts": start_hosts,
     "wait": wait,
     "remove": remove,
 }

@@ -44,14 +44,20 @@ def choose(lab: Lab, environ: Mapping[str, str], recorded: str | None) -> str:
     if recorded == own:
         return own
     for url in filter(None, (recorded, environ.get("DOCKER_HOST"), _DEFAULT)):
-        if url == own or not answers(url):
+        if url == own or _of_a_lab(url, lab) or not answers(url):
             continue
         if not url.startswith("unix://"):
             raise InvalidInputError(
-                f"DOCKER_HOST {url} is an engine elsewhere: the lab needs one on this machine, so unset DOCKER_HOST"
+                f"DOCKER_HOST {url} is an engine elsewhere, and the lab needs one on this machine: unset it"
             )
         return url
     return own
+
+
+def _of_a_lab(url: str, lab: Lab) -> bool:
+    """Tell whether a socket belongs to another lab, which would take our hosts down with it."""
+    path = Path(url.removeprefix("unix://"))
+    return path.name == lab.socket.name and path.parent.name.startswith("lab-")
 
 
 def ensure(lab: Lab) -> bool:
@@ -71,13 +77,17 @@ def ensure(lab: Lab) -> bool:
 def stop(lab: Lab) -> bool:
     """End the lab's own engine and all that runs in its containers; return whether anything was there.
 
-    Works by what the kernel knows (cgroups, command lines, mounts), for the engine may be dead or half started.
+    Works by what the kernel knows (cgroups, command lines, mounts), for the engine may be half started.
     """
     found = _end(lambda: processes.with_word(f"--data-root={lab.engine / 'data'}"), signal.SIGTERM)
     found |= _end(lambda: processes.with_word(str(lab.engine / "exec")))
     found |= _end(lambda: _members(lab))
     found |= unmount(lab.engine)
-    for path in (lab.engine / "docker.pid", lab.socket, lab.engine / "exec" / "containerd" / "containerd.pid"):
+    for path in (
+        lab.engine / "docker.pid",
+        lab.socket,
+        lab.engine / "exec" / "containerd" / "containerd.pid",
+    ):
         path.unlink(missing_ok=True)
     _remove_cgroups(lab)
     return found

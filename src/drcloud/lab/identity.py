@@ -73,7 +73,7 @@ def locate(environ: Mapping[str, str] | None = None, start: Path | None = None) 
     identifier = env.get("DRCLOUD_LAB_ID") or identify(checkout)
     if not _ID.match(identifier):
         raise InvalidInputError(
-            f"DRCLOUD_LAB_ID {identifier!r} is not a lab id: use up to 11 lower-case letters, digits or hyphens"
+            f"DRCLOUD_LAB_ID {identifier!r} is not a lab id: use up to 11 lower-case letters, digits, hyphens"
         )
     home = Path(env.get("HOME") or "~").expanduser()
     state_home = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state")
@@ -95,7 +95,9 @@ def find_checkout(start: Path) -> Path:
     """Return the nearest checkout above ``start``, else the one this package lies in."""
     package = Path(drcloud.__file__).resolve()
     for directory in (start.resolve(), *start.resolve().parents, *package.parents):
-        if (directory / "roles" / "lab_hosts").is_dir() and (directory / "playbooks" / "lab_up.yml").is_file():
+        if (directory / "roles" / "lab_hosts").is_dir() and (
+            directory / "playbooks" / "lab_up.yml"
+        ).is_file():
             return directory
     raise InvalidInputError(
         "drcloud lab works only in a checkout of drCloud: clone the repository and run it there"

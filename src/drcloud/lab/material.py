@@ -35,9 +35,7 @@ def ensure_ssh_key(directory: Path, comment: str) -> bool:
     if private.is_file() and public.is_file():
         return False
     key = ed25519.Ed25519PrivateKey.generate()
-    line = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
+    line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     # The public half last: it is the sign that the pair is complete.
     write(private, _pem(key, serialization.PrivateFormat.OpenSSH))
     write(public, line + f" {comment}\n".encode(), 0o644)

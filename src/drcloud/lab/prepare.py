@@ -137,7 +137,9 @@ def _seed(lab: Lab, plan: Plan) -> list[bool]:
     for host in plan.hosts:
         # Only the bastion takes connections from anywhere; the rest is reached through it.
         users = "ops" if host.role == "bastion" else f"ops@{plan.bastion}"
-        changed.append(material.write(directory / host.name / "sshd-users", f"AllowUsers {users}\n".encode(), 0o644))
+        changed.append(
+            material.write(directory / host.name / "sshd-users", f"AllowUsers {users}\n".encode(), 0o644)
+        )
     return changed
 
 

@@ -32,7 +32,7 @@ def wait(config: Path, hosts: Sequence[str], seconds: float) -> None:
             missing = [host for host, good in zip(list(missing), up, strict=True) if not good]
             if missing and time.monotonic() > deadline:
                 raise UnreachableError(
-                    f"no SSH within {seconds:.0f} s to {', '.join(missing)}: try `drcloud lab down` and up again"
+                    f"no SSH within {seconds:.0f} s to {', '.join(missing)}: try `drcloud lab down`, then up"
                 )
             if missing:
                 time.sleep(0.5)

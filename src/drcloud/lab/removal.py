@@ -11,10 +11,9 @@ from pathlib import Path
 import docker
 
 from drcloud.lab import disks, engine, processes
+from drcloud.lab.hosts import LABEL
 from drcloud.lab.identity import Lab
 from drcloud.lab.prepare import recall
-
-_LABEL = "com.dianrong.cloud.lab"
 
 
 def end_orphans(lab: Lab) -> bool:
@@ -48,7 +47,7 @@ def _release_containers(lab: Lab, url: str | None) -> bool:
         return False
     client = docker.DockerClient(base_url=url, timeout=120)
     try:
-        filters = {"label": f"{_LABEL}={lab.id}"}
+        filters: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={lab.id}"}
         containers = client.containers.list(all=True, filters=filters)
         for container in containers:
             container.remove(force=True, v=True)
@@ -73,7 +72,9 @@ def _remove_rules(lab: Lab) -> bool:
         return False
     found = False
     for table in ("nat", "filter"):
-        rules = subprocess.run(["iptables", "-w", "-t", table, "-S"], check=False, capture_output=True, text=True)
+        rules = subprocess.run(
+            ["iptables", "-w", "-t", table, "-S"], check=False, capture_output=True, text=True
+        )
         for line in rules.stdout.splitlines():
             words = shlex.split(line)
             if words[0] == "-A" and f"drcloud-lab-{lab.id}" in words:
@@ -90,4 +91,3 @@ def _remove_trust(registry: str | None) -> bool:
         return False
     shutil.rmtree(directory)
     return True
-
