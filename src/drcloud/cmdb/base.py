@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 Document = dict[str, Any]
 
 # SQLite numbers rows only in a column typed INTEGER; PostgreSQL wants room for operational tables.
 RowId = BigInteger().with_variant(Integer, "sqlite")
-JsonDocument = JSON().with_variant(JSONB(), "postgresql")
+JsonDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Text64 = Annotated[str, mapped_column(String(64))]
 Text255 = Annotated[str, mapped_column(String(255))]
 
@@ -62,11 +62,26 @@ class Base(DeclarativeBase):
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
 
 
+class Natural(NamedTuple):
+    """What names a declared row to people: attributes (``a|b``: the first that is set), joined."""
+
+    parts: tuple[str, ...]
+    separator: str = "/"
+
+
 class Declared:
     """Mixin of declared rows: what should be. Every write is recorded in ``change_log``."""
+
+    natural: ClassVar[Natural]
 
     uid: Mapped[str] = mapped_column(String(36), unique=True, default=lambda: str(uuid.uuid4()))
     version: Mapped[int] = mapped_column(Integer, nullable=False, default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     attrs: Mapped[Document] = mapped_column(JsonDocument, default=dict)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        """Count ``version`` up with every write, and refuse one that is based on an older row."""
+        return {"version_id_col": cls.version}

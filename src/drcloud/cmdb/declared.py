@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+import ipaddress
 
-from drcloud.cmdb.base import Base, Declared, Document, JsonDocument, RowId
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from drcloud.cmdb.base import Base, Declared, Document, JsonDocument, Natural, RowId
 
 HOST_STATES = ("planned", "provisioning", "active", "maintenance", "quarantined", "retired")
 DISK_PURPOSES = ("docker-data", "app-volume", "raw", "spare")
@@ -17,10 +19,16 @@ def one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
+def fixed_width(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Return an address as text whose order is the order of addresses."""
+    return f"{address.version}:{int(address):032x}"
+
+
 class Idc(Declared, Base):
     """A data centre."""
 
     __tablename__ = "idc"
+    natural = Natural(("code",))
     code: Mapped[str] = mapped_column(String(32), unique=True)
     name: Mapped[str] = mapped_column(String(255), default="")
     rooms: Mapped[list[Room]] = relationship(back_populates="idc", order_by="Room.code")
@@ -30,6 +38,7 @@ class Room(Declared, Base):
     """A room of an IDC: a failure domain of power and cooling."""
 
     __tablename__ = "room"
+    natural = Natural(("idc", "code"))
     __table_args__ = (UniqueConstraint("idc_id", "code"),)
     idc_id: Mapped[int] = mapped_column(ForeignKey("idc.id"))
     code: Mapped[str] = mapped_column(String(32))
@@ -41,6 +50,7 @@ class Rack(Declared, Base):
     """A rack of a room: a failure domain of power strips and the top switch."""
 
     __tablename__ = "rack"
+    natural = Natural(("room", "code"))
     __table_args__ = (UniqueConstraint("room_id", "code"),)
     room_id: Mapped[int] = mapped_column(ForeignKey("room.id"))
     code: Mapped[str] = mapped_column(String(32))
@@ -51,6 +61,7 @@ class Environment(Declared, Base):
     """develop, qa, stage, prod."""
 
     __tablename__ = "environment"
+    natural = Natural(("name",))
     name: Mapped[str] = mapped_column(String(32), unique=True)
 
 
@@ -58,6 +69,7 @@ class Host(Declared, Base):
     """One physical server under management."""
 
     __tablename__ = "host"
+    natural = Natural(("name",))
     __table_args__ = (CheckConstraint(one_of("state", HOST_STATES), name="state"),)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     role: Mapped[str] = mapped_column(String(32), index=True)
@@ -83,6 +95,7 @@ class HostKey(Declared, Base):
     """An SSH host key, pinned at first contact and checked from then on."""
 
     __tablename__ = "host_key"
+    natural = Natural(("host", "type"))
     __table_args__ = (UniqueConstraint("host_id", "type"),)
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     type: Mapped[str] = mapped_column(String(64))
@@ -94,6 +107,7 @@ class BlockDevice(Declared, Base):
     """A raw disk, identified by serial, WWN or a stable path, with a declared purpose."""
 
     __tablename__ = "block_device"
+    natural = Natural(("host", "serial|wwn|path"), ":")
     __table_args__ = (
         CheckConstraint(one_of("purpose", DISK_PURPOSES), name="purpose"),
         CheckConstraint("path IS NOT NULL OR serial IS NOT NULL OR wwn IS NOT NULL", name="identity"),
@@ -111,19 +125,29 @@ class Prefix(Declared, Base):
     """An IP prefix. ``first`` and ``last`` are fixed-width hexadecimal, so that text order is address order."""
 
     __tablename__ = "prefix"
+    natural = Natural(("cidr",))
     __table_args__ = (UniqueConstraint("id", "first", "last"), CheckConstraint("first <= last", name="order"))
     cidr: Mapped[str] = mapped_column(String(64), unique=True)
-    first: Mapped[str] = mapped_column(String(34))
-    last: Mapped[str] = mapped_column(String(34))
+    first: Mapped[str] = mapped_column(String(34), info={"derived": True})
+    last: Mapped[str] = mapped_column(String(34), info={"derived": True})
     purpose: Mapped[str] = mapped_column(String(32), default="management")
     idc_id: Mapped[int | None] = mapped_column(ForeignKey("idc.id"))
     idc: Mapped[Idc | None] = relationship()
+
+    @validates("cidr")
+    def _bounds(self, _field: str, cidr: str) -> str:
+        """Keep the bounds in step with the notation."""
+        network = ipaddress.ip_network(cidr)
+        self.first = fixed_width(network.network_address)
+        self.last = fixed_width(network.broadcast_address)
+        return str(network)
 
 
 class Address(Declared, Base):
     """An IP address of a host; the database itself refuses one outside its prefix."""
 
     __tablename__ = "address"
+    natural = Natural(("address",))
     __table_args__ = (
         ForeignKeyConstraint(
             ["prefix_id", "prefix_first", "prefix_last"],
@@ -134,13 +158,20 @@ class Address(Declared, Base):
         CheckConstraint("value >= prefix_first AND value <= prefix_last", name="inside_prefix"),
     )
     address: Mapped[str] = mapped_column(String(64), unique=True)
-    value: Mapped[str] = mapped_column(String(34), unique=True)
+    value: Mapped[str] = mapped_column(String(34), unique=True, info={"derived": True})
     prefix_id: Mapped[int] = mapped_column(RowId)
-    prefix_first: Mapped[str] = mapped_column(String(34))
+    prefix_first: Mapped[str] = mapped_column(String(34), info={"derived": True})
     prefix_last: Mapped[str] = mapped_column(String(34))
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), unique=True)
     host: Mapped[Host] = relationship(back_populates="address")
     prefix: Mapped[Prefix] = relationship()
+
+    @validates("address")
+    def _number(self, _field: str, address: str) -> str:
+        """Keep the sortable form in step with the notation."""
+        parsed = ipaddress.ip_address(address)
+        self.value = fixed_width(parsed)
+        return str(parsed)
 
 
 class Allocation(Declared, Base):
@@ -150,6 +181,7 @@ class Allocation(Declared, Base):
     """
 
     __tablename__ = "allocation"
+    natural = Natural(("pool", "owner"))
     __table_args__ = (UniqueConstraint("pool", "owner"), UniqueConstraint("pool", "value"))
     pool: Mapped[str] = mapped_column(String(128))
     owner: Mapped[str] = mapped_column(String(128))
@@ -160,6 +192,7 @@ class Registry(Declared, Base):
     """An image registry. Password and CA are references, never values."""
 
     __tablename__ = "registry"
+    natural = Natural(("name",))
     name: Mapped[str] = mapped_column(String(64), unique=True)
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     endpoint: Mapped[str | None] = mapped_column(String(255))
@@ -174,6 +207,7 @@ class App(Declared, Base):
     """What is delivered. Its settings are in versioned ``AppSpecVersion`` rows."""
 
     __tablename__ = "app"
+    natural = Natural(("name",))
     name: Mapped[str] = mapped_column(String(64), unique=True)
     registry_id: Mapped[int] = mapped_column(ForeignKey("registry.id"))
     spec_version: Mapped[int] = mapped_column(default=1)
@@ -188,6 +222,7 @@ class AppSpecVersion(Declared, Base):
     """One version of an app's specification document (see ``drcloud.cmdb.appspec``); never updated."""
 
     __tablename__ = "app_spec_version"
+    natural = Natural(("app", "number"))
     __table_args__ = (UniqueConstraint("app_id", "number"),)
     app_id: Mapped[int] = mapped_column(ForeignKey("app.id"))
     number: Mapped[int]
@@ -199,6 +234,7 @@ class Placement(Declared, Base):
     """Which hosts run an app in an environment, how many must stay in service, how a roll may proceed."""
 
     __tablename__ = "placement"
+    natural = Natural(("app", "environment"), "@")
     __table_args__ = (
         UniqueConstraint("app_id", "environment_id"),
         CheckConstraint("min_in_service >= 0 AND batch >= 1", name="roll"),
@@ -211,10 +247,10 @@ class Placement(Declared, Base):
     app: Mapped[App] = relationship()
     environment: Mapped[Environment] = relationship()
     members: Mapped[list[PlacementHost]] = relationship(
-        cascade="all, delete-orphan", order_by="PlacementHost.position"
+        back_populates="placement", cascade="all, delete-orphan", order_by="PlacementHost.position"
     )
     lbs: Mapped[list[PlacementLb]] = relationship(
-        cascade="all, delete-orphan", order_by="PlacementLb.position"
+        back_populates="placement", cascade="all, delete-orphan", order_by="PlacementLb.position"
     )
 
 
@@ -222,29 +258,34 @@ class PlacementHost(Declared, Base):
     """A host that runs the placement's app."""
 
     __tablename__ = "placement_host"
+    natural = Natural(("placement", "host"))
     __table_args__ = (UniqueConstraint("placement_id", "host_id"),)
     placement_id: Mapped[int] = mapped_column(ForeignKey("placement.id"))
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     position: Mapped[int]
     host: Mapped[Host] = relationship()
+    placement: Mapped[Placement] = relationship(back_populates="members")
 
 
 class PlacementLb(Declared, Base):
     """A load balancer in front of the placement. Two placements never share a port of one load balancer."""
 
     __tablename__ = "placement_lb"
+    natural = Natural(("placement", "host"))
     __table_args__ = (UniqueConstraint("placement_id", "host_id"), UniqueConstraint("host_id", "port"))
     placement_id: Mapped[int] = mapped_column(ForeignKey("placement.id"))
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     port: Mapped[int]
     position: Mapped[int]
     host: Mapped[Host] = relationship()
+    placement: Mapped[Placement] = relationship(back_populates="lbs")
 
 
 class Release(Declared, Base):
     """App + tag + digest, immutable once set; the same tag may come again with another digest."""
 
     __tablename__ = "release"
+    natural = Natural(("app", "tag", "digest"), ":")
     __table_args__ = (
         UniqueConstraint("app_id", "tag", "digest"),
         CheckConstraint("digest LIKE 'sha256:%'", name="digest"),
@@ -261,6 +302,7 @@ class Channel(Declared, Base):
     """A moving tag of an app and the release it points at now."""
 
     __tablename__ = "channel"
+    natural = Natural(("app", "tag"), ":")
     __table_args__ = (UniqueConstraint("app_id", "tag"),)
     app_id: Mapped[int] = mapped_column(ForeignKey("app.id"))
     tag: Mapped[str] = mapped_column(String(128))
@@ -273,6 +315,7 @@ class Schedule(Declared, Base):
     """A playbook that runs by the calendar (systemd's ``OnCalendar`` form)."""
 
     __tablename__ = "schedule"
+    natural = Natural(("name",))
     name: Mapped[str] = mapped_column(String(64), unique=True)
     playbook: Mapped[str] = mapped_column(String(255))
     calendar: Mapped[str] = mapped_column(String(128))

@@ -27,13 +27,13 @@ class ChangeLog(Base):
     """One declared write: who, why, ticket, before and after. Append-only."""
 
     __tablename__ = "change_log"
-    seq: Mapped[int] = mapped_column(index=True)
+    seq: Mapped[int] = mapped_column(unique=True)
     at: Mapped[datetime] = mapped_column(default=now)
     actor: Mapped[str] = mapped_column(String(128))
     reason: Mapped[str] = mapped_column(Text)
     ticket: Mapped[str | None] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(32), index=True)
-    key: Mapped[str] = mapped_column(String(255), index=True)
+    key: Mapped[str] = mapped_column(String(512), index=True)
     action: Mapped[str] = mapped_column(String(8))
     before: Mapped[Document | None] = mapped_column(JsonDocument)
     after: Mapped[Document | None] = mapped_column(JsonDocument)
@@ -46,6 +46,16 @@ class HostFact(Base):
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), unique=True)
     observed_at: Mapped[datetime] = mapped_column(default=now)
     facts: Mapped[Document] = mapped_column(JsonDocument)
+    host: Mapped[Host] = relationship()
+
+
+class Observation(Base):
+    """When the containers of a host were last looked at, and by whom; it may have had none."""
+
+    __tablename__ = "observation"
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), unique=True)
+    observed_at: Mapped[datetime] = mapped_column(default=now)
+    source: Mapped[str] = mapped_column(String(64))
     host: Mapped[Host] = relationship()
 
 

@@ -1,0 +1,88 @@
+"""Connections: where the CMDB is, and how transactions begin on SQLite and PostgreSQL.
+
+Connections are opened per transaction and never pooled: the store is used by processes that
+fork (Ansible's workers), and a connection must not cross a fork.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from drcloud.errors import CmdbError, InvalidInputError
+
+LOCK_SECONDS = 30
+CONNECT_SECONDS = 10
+MODE = "drcloud_mode"
+READ, WRITE = "read", "write"
+
+
+def default_url() -> str:
+    """Return the URL of a user who says nothing: a file in the user's data directory."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return f"sqlite:///{home}/drcloud/cmdb.sqlite3"
+
+
+def locate(url: str | None) -> URL:
+    """Return the URL that was given, of ``DRCLOUD_CMDB_URL``, or the default."""
+    text = url or os.environ.get("DRCLOUD_CMDB_URL") or default_url()
+    try:
+        parsed = make_url(text)
+    except ArgumentError:
+        raise InvalidInputError(_unusable(text)) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        if importlib.util.find_spec("psycopg") is None:
+            raise CmdbError("a CMDB on PostgreSQL needs psycopg: pip install 'drcloud[postgresql]'")
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise InvalidInputError(_unusable(parsed.render_as_string(hide_password=True)))
+    return parsed
+
+
+def _unusable(text: str) -> str:
+    return f"CMDB URL {text!r} is not usable: write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+
+
+def build(url: URL) -> Engine:
+    """Return the engine of a CMDB."""
+    if url.get_backend_name() == "postgresql":
+        waits = {"connect_timeout": CONNECT_SECONDS, "options": f"-c lock_timeout={LOCK_SECONDS}s"}
+        return create_engine(url, poolclass=NullPool, connect_args=waits)
+    waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+    engine = create_engine(url, poolclass=NullPool, connect_args=waits)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def for_reading(engine: Engine) -> Engine:
+    """Return the engine for transactions that see one state of the CMDB and cannot write."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(**{MODE: READ})
+
+
+def for_writing(engine: Engine) -> Engine:
+    """Return the engine for transactions that write."""
+    return engine.execution_options(**{MODE: WRITE})
+
+
+def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own idea of when a transaction begins would leave reads and DDL outside of it.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _on_begin(connection: Connection) -> None:
+    # A writer takes the write lock at once: to ask for it after a read would fail instead of wait.
+    writes = connection.get_execution_options().get(MODE) == WRITE
+    if not writes:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

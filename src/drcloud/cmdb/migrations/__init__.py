@@ -1,0 +1,1 @@
+"""Migrations of the CMDB's schema, run by Alembic."""
