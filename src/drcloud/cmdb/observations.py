@@ -1,0 +1,105 @@
+"""Observed state: what hosts say of themselves and which containers were seen. The newest wins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from drcloud.cmdb import lookup
+from drcloud.cmdb.base import Document, now
+from drcloud.cmdb.changelog import OBSERVED, advance
+from drcloud.cmdb.declared import Host
+from drcloud.cmdb.operational import HostFact, Instance, Observation
+from drcloud.cmdb.store import Store
+from drcloud.errors import InvalidInputError
+
+REQUIRED = frozenset(
+    {"name", "app", "env", "slot", "tag", "digest", "revision", "deployment", "status", "health", "started_at"}
+)
+
+
+def record_facts(store: Store, host: str, facts: Document) -> None:
+    """Remember what a host said of itself, in place of what it said before."""
+    with store.operate() as session:
+        row = lookup.host(session, host)
+        known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
+        if known is None:
+            session.add(HostFact(host_id=row.id, facts=facts))
+        elif known.facts == facts:
+            known.observed_at = now()
+            return
+        else:
+            known.facts, known.observed_at = facts, now()
+        advance(session, OBSERVED)
+
+
+def record_instances(
+    store: Store, host: str, instances: list[dict[str, Any]], source: str, observed_at: datetime | None = None
+) -> None:
+    """Remember all containers of ours on a host, in place of those seen before.
+
+    ``observed_at`` (default: now) is when the host was looked at: an older look than the one
+    on record changes nothing. ``started_at`` of an instance is a time, ISO 8601 text, or None.
+    """
+    moment = observed_at or now()
+    rows = [_parsed(host, instance) for instance in instances]
+    with store.operate() as session:
+        row = lookup.host(session, host)
+        if not _look(session, row, moment, source):
+            return
+        if _replace(session, row, rows, moment, source):
+            advance(session, OBSERVED)
+
+
+def _look(session: Session, host: Host, moment: datetime, source: str) -> bool:
+    """Record that the host was looked at; False when a newer look is known."""
+    known = session.scalars(select(Observation).where(Observation.host_id == host.id)).one_or_none()
+    if known is None:
+        session.add(Observation(host_id=host.id, observed_at=moment, source=source))
+        return True
+    if known.observed_at > moment:
+        return False
+    known.observed_at, known.source = moment, source
+    return True
+
+
+def _replace(session: Session, host: Host, wanted: list[Document], moment: datetime, source: str) -> bool:
+    """Replace a host's instances; return whether anything but the time of the look differs."""
+    known = {row.name: row for row in session.scalars(select(Instance).where(Instance.host_id == host.id))}
+    changed = set(known) != {values["name"] for values in wanted}
+    gone = [row.id for name, row in known.items() if name not in {values["name"] for values in wanted}]
+    session.execute(delete(Instance).where(Instance.id.in_(gone)))
+    for values in wanted:
+        row = known.get(values["name"])
+        if row is None:
+            session.add(Instance(host_id=host.id, observed_at=moment, source=source, **values))
+            continue
+        for field, value in values.items():
+            changed = changed or getattr(row, field) != value
+            setattr(row, field, value)
+        row.observed_at, row.source = moment, source
+    return changed
+
+
+def _parsed(host: str, instance: dict[str, Any]) -> Document:
+    if set(instance) != REQUIRED:
+        wrong = ", ".join(sorted(REQUIRED ^ set(instance)))
+        raise InvalidInputError(f"an instance observed on host {host} has wrong or missing fields: {wrong}")
+    return {**instance, "started_at": _time(host, instance["started_at"])}
+
+
+def _time(host: str, value: str | datetime | None) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInputError(
+            f"an instance observed on host {host} started at {value!r}, which is no time with a zone"
+        )
+    return moment
