@@ -62,9 +62,9 @@ def build(snapshot: Snapshot, ssh_config: str | None = None) -> Inventory:
     """
     hosts = [row for row in snapshot.hosts if row.state != GONE]
     if not hosts:
+        what = "only retired hosts" if snapshot.hosts else "no hosts"
         raise NothingMatchedError(
-            "the CMDB holds no hosts" + (" that are not retired" if snapshot.hosts else "") + ": declare them "
-            "in a file and run `drcloud cmdb import FILE`"
+            f"the CMDB holds {what}: declare hosts in a file and run `drcloud cmdb import FILE`"
         )
     known = {row.name: row for row in hosts}
     placements = [_present(row, known) for row in snapshot.placements]
@@ -136,7 +136,8 @@ def _present(row: PlacementRow, known: dict[str, HostRow]) -> _Placed:
 def _add_placements(variables: dict[str, Variables], placements: Iterable[_Placed]) -> None:
     for placed in placements:
         for name in placed.hosts:
-            entry = {"app": placed.row.app, "env": placed.row.env, "slots": dict(placed.row.ports.get(name, {}))}
+            slots = dict(placed.row.ports.get(name, {}))
+            entry = {"app": placed.row.app, "env": placed.row.env, "slots": slots}
             variables[name].setdefault("dr_placements", []).append(entry)
 
 
@@ -224,9 +225,20 @@ def _group_placements(groups: Groups, placements: Iterable[_Placed]) -> None:
 
 def names(groups: Groups) -> Iterator[str]:
     """Yield the name of each group once, parents first."""
-    seen = dict.fromkeys(groups.children)
-    seen.update(dict.fromkeys(groups.members))
-    yield from seen
+    yield from dict.fromkeys([*groups.children, *groups.members])
+
+
+def groups_by_host(groups: Groups) -> dict[str, set[str]]:
+    """Return the groups of each host, those above its own included."""
+    parents: dict[str, list[str]] = defaultdict(list)
+    for parent, children in groups.children.items():
+        for child in children:
+            parents[child].append(parent)
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, members in groups.members.items():
+        for member in members:
+            found[member] |= {name, *parents[name]}
+    return found
 
 
 def _said(source: tuple[str, ...]) -> str:

@@ -12,14 +12,21 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from drcloud.cmdb.snapshot import HostRow, Snapshot
+from drcloud.cmdb.snapshot import HostKeyRow, HostRow, Snapshot
 from drcloud.errors import InvalidInputError
 
 CONFIG = "config"
 KNOWN_HOSTS = "known_hosts"
 HEADER = "# Written by drCloud from the CMDB: changes made here are lost.\n"
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # A word that means nothing but itself in ssh_config and known_hosts: no pattern, comment or option.
 PLAIN_WORD = re.compile(r"[^\W_][\w.:%@+-]*")
+
+
+def default_directory() -> Path:
+    """Return where the SSH configuration of a user's own fleet belongs."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "drcloud" / "ssh"
 
 
 def config_text(snapshot: Snapshot, identity_file: str | None, known_hosts: str) -> str:
@@ -41,12 +48,7 @@ def config_text(snapshot: Snapshot, identity_file: str | None, known_hosts: str)
 
 def known_hosts_text(snapshot: Snapshot) -> str:
     """Return a ``known_hosts`` file with the pinned keys, keyed by the names of the hosts."""
-    lines = [
-        f"{_word(row.host, row.host, 'name')} {_word(row.type, row.host, 'host key type')} {row.key.split()[0]}"
-        for row in snapshot.host_keys
-        if row.key.strip()
-    ]
-    return HEADER + "".join(f"{line}\n" for line in lines)
+    return HEADER + "".join(_known_host(row) for row in snapshot.host_keys)
 
 
 def proxy_jump(host: HostRow, known: Mapping[str, HostRow]) -> str:
@@ -79,13 +81,20 @@ def write(snapshot: Snapshot, directory: str | Path, identity_file: str | None =
     }
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A list, for every file has to be written, not only those before the first change.
-        return any([_replace(folder / name, text) for name, text in texts.items()])
+        changed = [name for name, text in texts.items() if _replace(folder / name, text)]
     except OSError as error:
         raise InvalidInputError(
             f"cannot write the SSH configuration in {folder}: {error.strerror}; "
             "give another directory or make it writable"
         ) from error
+    return bool(changed)
+
+
+def _known_host(row: HostKeyRow) -> str:
+    kind = _word(row.type, row.host, "host key type")
+    if not BASE64.fullmatch(row.key):
+        raise InvalidInputError(f"host {row.host!r}: its pinned {kind} key is not base64; pin it again")
+    return f"{_word(row.host, row.host, 'name')} {kind} {row.key}\n"
 
 
 def _block(host: HostRow) -> list[str]:
