@@ -24,9 +24,10 @@ def prepare(lab: Lab, _arguments: argparse.Namespace) -> Answer:
     return {"changed": changed, "plan": plan.as_dict()}
 
 
-def recipe(_lab: Lab, _arguments: argparse.Namespace) -> Answer:
-    """Answer with the files that go into the images."""
-    return {"changed": False, "recipe": preparation.recipe()}
+def recipe(lab: Lab, _arguments: argparse.Namespace) -> Answer:
+    """Write the files that go into the images; answer with a key over them."""
+    key, changed = preparation.recipe(lab)
+    return {"changed": changed, "key": key}
 
 
 def start_engine(lab: Lab, _arguments: argparse.Namespace) -> Answer:

@@ -14,10 +14,13 @@ _FETCH = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retrie
 
 def sources() -> str:
     """Return the controller's Debian sources, one line each; third-party ones are left out."""
-    text = _run("apt-get", "indextargets", "--format", _FIELDS, "Created-By: Packages")
-    lines = debian_lines(text.splitlines())
+    lines = _known()
     if not lines:
-        raise DrcloudError("apt knows no Debian source: run `apt-get update` and look at /etc/apt")
+        # Where a source comes from is said by its index, and a fresh machine has fetched none.
+        _run("apt-get", "update", "--quiet")
+        lines = _known()
+    if not lines:
+        raise DrcloudError("apt knows no Debian source: look at /etc/apt/sources.list.d")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -42,6 +45,11 @@ def fetch_settings(dump: Iterable[str]) -> str:
     """Keep the lines of ``apt-config dump`` that say how to fetch and have a value."""
     kept = [line for line in dump if line.startswith(_FETCH) and not line.endswith(' "";')]
     return "".join(f"{line}\n" for line in kept)
+
+
+def _known() -> list[str]:
+    text = _run("apt-get", "indextargets", "--format", _FIELDS, "Created-By: Packages")
+    return debian_lines(text.splitlines())
 
 
 def _run(*command: str) -> str:

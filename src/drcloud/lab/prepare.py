@@ -85,13 +85,15 @@ def recall(lab: Lab) -> dict[str, Any]:
     return record if isinstance(record, dict) and "subnet" in record else {}
 
 
-def recipe() -> dict[str, str]:
-    """Return the files that go into an image, and a key over them: same key, same image."""
-    content = {"sources": apt.sources(), "settings": apt.settings()}
+def recipe(lab: Lab) -> tuple[str, bool]:
+    """Write the files that go into the images; return a key over them: same key, same images."""
+    content = {"sources.list": apt.sources(), "apt.conf": apt.settings()}
     for path in sorted(_CERTIFICATES.glob("**/*.crt")):
         content[f"ca/{path.name}"] = path.read_text(encoding="utf-8")
+    directory = lab.state / "recipe"
+    changed = [material.write(directory / name, text.encode(), 0o644) for name, text in content.items()]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    return {**content, "key": key}
+    return key, any(changed)
 
 
 def _plan(lab: Lab, document: dict[str, Any], subnet: IPv4Network, docker_host: str) -> Plan:
