@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drcloud.exitcodes import ExitCode
-from drcloud.runs import environment, events, inventory, launch, process
+from drcloud.runs import environment, events, inventory, process
 from drcloud.runs import playbook as playbooks
 from drcloud.runs.events import Event
 from drcloud.runs.outcome import Failure, RunOutcome, Stop, Story
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Event", "ExitCode", "Failure", "RunOutcome", "RunRequest", "execute", "playbook"]
 
-RUN_ID = "DRCLOUD_RUN_ID"
 _DIRECTORY_PREFIX = "drcloud-run-"
 EventHandler = Callable[[Event], None]
 
@@ -46,18 +45,18 @@ def execute(
 
     runner.check_installed()
     target = playbooks.resolve(request.playbook)
+    playbooks.check_vars_files(request.vars_files)
     uid = str(uuid.uuid4())
     with tempfile.TemporaryDirectory(prefix=f"{_DIRECTORY_PREFIX}{uid}-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         sources = inventory.resolve(request.sources(), os.environ, directory)
         line = runner.command(request, target, sources, directory)
         env = _environment(uid, store, request.pass_env)
-        ledger = _ledger(store, uid)
-        if ledger:
-            ledger.begin(request, request.playbook, directory)
-        attempt = _Attempt(uid, ledger, on_event, timeout)
-        rc = runner.run(line, env, directory, on_event=attempt.take, control=attempt.control)
-        return attempt.end(rc)
+        attempt = _Attempt(uid, _ledger(store, uid), on_event, timeout)
+        with attempt.control.signals():
+            attempt.begin(request, directory)
+            rc = runner.run(line, env, directory, on_event=attempt.take, control=attempt.control)
+            return attempt.end(rc)
 
 
 def playbook(
@@ -83,7 +82,11 @@ class _Attempt:
         self._on_event = on_event
         self._story = Story()
         self._started_at = datetime.now(UTC)
-        self.control = Control(lambda: process.with_variable(os.getpid(), RUN_ID, uid), timeout)
+        self.control = Control(lambda: process.with_variable(os.getpid(), environment.RUN_ID, uid), timeout)
+
+    def begin(self, request: RunRequest, directory: Path) -> None:
+        if self._ledger:
+            self._ledger.begin(request, request.playbook, directory)
 
     def take(self, raw: Mapping[str, Any]) -> None:
         event = events.read(raw)
@@ -117,7 +120,7 @@ class _Attempt:
 def _environment(uid: str, store: Store | None, wanted: Sequence[str]) -> dict[str, str]:
     from drcloud.cmdb import actor
 
-    added = {RUN_ID: uid, launch.PARENT: str(os.getpid()), "DRCLOUD_ACTOR": actor.current()}
+    added = {environment.RUN_ID: uid, environment.PARENT: str(os.getpid()), "DRCLOUD_ACTOR": actor.current()}
     if store is not None:
         added["DRCLOUD_CMDB_URL"] = store.url
     return environment.compose(os.environ, added, wanted=_references(store).union(wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,16 +21,25 @@ OK = "runner_on_ok"
 FAILED = "runner_on_failed"
 UNREACHABLE = "runner_on_unreachable"
 SKIPPED = "runner_on_skipped"
-ERROR = "error"
+TEXT = "verbose"
 RESULTS = frozenset({OK, FAILED, UNREACHABLE, SKIPPED})
 # The rest (items, retries, diffs, plain text) may carry results and is dropped at the door.
-KNOWN = RESULTS | {PLAYBOOK_START, PLAY_START, TASK_START, NO_HOSTS_MATCHED, PROMPT, STATS, HOST_START, ERROR}
-STORED = KNOWN - {HOST_START, ERROR}
+KNOWN = RESULTS | {PLAYBOOK_START, PLAY_START, TASK_START, NO_HOSTS_MATCHED, PROMPT, STATS, HOST_START, TEXT}
+STORED = KNOWN - {HOST_START, TEXT}
+
+
+# Lines that belong to no other event; warnings and errors among them.
+_PLAIN = frozenset({"verbose", "warning", "system_warning", "deprecated", "error"})
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in a run. ``data`` holds no results: status, duration, a failure's message."""
+    """One thing that happened in a run.
+
+    ``data`` holds no results: status, duration, a failure's message. ``text`` is what
+    ansible-playbook printed for it, to be shown where somebody asked for it, and never stored.
+    """
 
     counter: int
     at: datetime
@@ -38,11 +48,14 @@ class Event:
     task: str | None = None
     host: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 def read(raw: Mapping[str, Any]) -> Event | None:
     """Return the event in ansible-runner's form ``raw``, ``None`` when it is of no interest."""
     kind = raw.get("event")
+    if kind in _PLAIN:
+        kind = TEXT
     if kind not in KNOWN:
         return None
     told = raw.get("event_data") or {}
@@ -53,11 +66,12 @@ def read(raw: Mapping[str, Any]) -> Event | None:
         play=_text(told.get("play")),
         task=_text(told.get("name") if kind == TASK_START else told.get("task")),
         host=_text(told.get("host")),
-        data=dict(_kept(kind, told, raw)),
+        data=dict(_kept(kind, told)),
+        text=_ESCAPE.sub("", str(raw.get("stdout") or "")),
     )
 
 
-def _kept(kind: str, told: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _kept(kind: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if kind == PLAY_START:
         yield "name", _text(told.get("name"))
         yield "pattern", _text(told.get("pattern"))
@@ -66,8 +80,6 @@ def _kept(kind: str, told: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterato
     elif kind == STATS:
         for name in ("ok", "changed", "failures", "dark", "skipped", "rescued", "ignored", "processed"):
             yield name, dict(told.get(name) or {})
-    elif kind == ERROR:
-        yield "text", str(raw.get("stdout") or "")
     elif kind in RESULTS:
         yield from _result(kind, told)
 

@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 
+from drcloud.runs.environment import PARENT
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-PARENT = "DRCLOUD_RUN_PARENT"
 
 
 def prepare() -> None:

@@ -19,6 +19,10 @@ RC_OPTIONS = 5
 RC_INTERRUPTED = 99
 _NO_TARGET = "leaves us with no hosts to target"
 _NOT_FOUND = re.compile(r"the playbook: (?P<name>\S+) (?:could not be found|does not appear to be a file)")
+_NO_SOURCE = "Completely failed to parse inventory source"
+_UNREAD = re.compile(r"Failed to parse inventory with '\S+' plugin: (?P<why>.+)")
+_ERROR_MARKS = ("[ERROR]:", "ERROR!")
+_ORIGIN = "Origin:"
 _STATES = {
     ExitCode.OK: "succeeded",
     ExitCode.CANCELLED: "cancelled",
@@ -101,7 +105,9 @@ class Story:
     def __init__(self) -> None:
         """Begin with nothing seen."""
         self.begun = False
-        self.errors: list[str] = []
+        self._error: list[str] = []
+        self._reading = False
+        self._unread = ""
         self.prompt: str | None = None
         self._failures: dict[str, list[Failure]] = {}
         self._totals: Mapping[str, Mapping[str, int]] | None = None
@@ -112,12 +118,27 @@ class Story:
             self.begun = True
         elif event.type == events.STATS:
             self._totals = event.data
-        elif event.type == events.ERROR:
-            self.errors.append(str(event.data["text"]))
+        elif event.type == events.TEXT:
+            self._read(event.text)
         elif event.type == events.PROMPT:
             self.prompt = str(event.data["variable"])
         elif event.type in (events.FAILED, events.UNREACHABLE) and not event.data.get("ignored"):
             self._failures.setdefault(event.host or "?", []).append(_failure(event))
+
+    def _read(self, text: str) -> None:
+        """Keep the first error that is printed, without its excerpt of a file, which may show a secret."""
+        for line in text.splitlines() or [""]:
+            if not self._unread and (unread := _UNREAD.search(line)):
+                self._unread = unread["why"]
+            if line.startswith(_ERROR_MARKS):
+                self._reading = not self._error
+            elif line.startswith(_ORIGIN) and self._reading:
+                self._error.append(f"(at {line.removeprefix(_ORIGIN).strip()})")
+                self._reading = False
+            elif not line.strip():
+                self._reading = False
+            if self._reading:
+                self._error.append(line)
 
     def failures(self) -> tuple[Failure, ...]:
         """Return what the hosts finally failed with: what a rescue caught does not count."""
@@ -164,11 +185,11 @@ class Story:
 
     def _success(self) -> tuple[ExitCode, str]:
         if not self.stats():
-            return ExitCode.NOTHING_MATCHED, "no host matched: nothing was done"
+            return ExitCode.NOTHING_MATCHED, "no host or no task matched: nothing was done"
         return ExitCode.OK, f"done on {_hosts(self.stats())}"
 
     def _broken(self, rc: int) -> tuple[ExitCode, str]:
-        text = events.shorten(_first_paragraph(self.errors))
+        text = events.shorten(" ".join(self._error)).removeprefix("[ERROR]: ").removeprefix("ERROR! ")
         if _NO_TARGET in text:
             return ExitCode.NOTHING_MATCHED, "no host matched: the inventory and --limit leave none"
         missing = _NOT_FOUND.search(text)
@@ -177,6 +198,9 @@ class Story:
                 ExitCode.INVALID_INPUT,
                 f"playbook {missing['name']} not found: name a file or a collection playbook",
             )
+        if _NO_SOURCE in text:
+            why = self._unread or "see it with ansible-inventory --list"
+            return ExitCode.INVALID_INPUT, events.shorten(f"the inventory cannot be read: {why}")
         wrong = rc in (RC_PARSER_OR_UNREACHABLE, RC_OPTIONS)
         code = ExitCode.INVALID_INPUT if wrong else ExitCode.FAILED
         return code, text or f"ansible-playbook ended with code {rc} and said nothing"
@@ -231,14 +255,3 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 def _hosts(hosts: Iterable[str]) -> str:
     count = len(list(hosts))
     return f"{count} host" if count == 1 else f"{count} hosts"
-
-
-def _first_paragraph(errors: Sequence[str]) -> str:
-    """Return the sentence of an error without its excerpt of the file, which may show a secret."""
-    for text in errors:
-        paragraph = text.strip().split("\n\n", 1)[0]
-        lines = [line for line in paragraph.splitlines() if not line.startswith("Origin:")]
-        sentence = " ".join(lines).removeprefix("[ERROR]:").removeprefix("ERROR!").strip()
-        if sentence:
-            return sentence
-    return ""

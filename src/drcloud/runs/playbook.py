@@ -1,8 +1,9 @@
-"""Which playbook a run executes: a file, or a name in a collection."""
+"""Which playbook a run executes: a file, or a name in a collection; and the files of variables for it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from drcloud.errors import InvalidInputError, NotFoundError
@@ -23,3 +24,10 @@ def resolve(playbook: str) -> str:
     raise NotFoundError(
         f"playbook {playbook} not found: name a file or a collection playbook, as in dianrong.cloud.provision"
     )
+
+
+def check_vars_files(names: Iterable[str]) -> None:
+    """Refuse a file of variables that does not exist, which ansible-core would blame on the inventory."""
+    for name in names:
+        if not Path(name).expanduser().is_file():
+            raise NotFoundError(f"file of variables {name} not found: -e @FILE names a YAML or JSON file")

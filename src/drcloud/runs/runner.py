@@ -93,8 +93,7 @@ def run(
 
     _swallow(Path(config.artifact_dir) / "command")
     runner = Runner(config, event_handler=keep_no_file, cancel_callback=control.poll)
-    with control.signals():
-        runner.run()
+    runner.run()
     return _code(runner)
 
 
