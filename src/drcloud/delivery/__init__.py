@@ -1,1 +1,1 @@
-"""Releases, rollout plans and the deployment ledger."""
+"""Releases, rollout plans and the deployment ledger: how an image gets onto the fleet."""

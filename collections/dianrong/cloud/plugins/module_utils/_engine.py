@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Engine API over its Unix socket: small, standard library only, and it starts in no time.
+
+The Docker SDK for Python costs a quarter of a second of CPU to import; a roll calls a module three
+times per host.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import struct
+from urllib.parse import quote, urlencode
+
+SOCKET = "/var/run/docker.sock"
+TIMEOUT = 60
+PULL_SILENCE = 120
+LOG_LINES = 20
+FRAME = struct.Struct(">BxxxL")
+
+
+class EngineError(Exception):
+    """The engine refused or did not answer; ``status`` is the HTTP status, 0 without an answer."""
+
+    def __init__(self, message, status=0):
+        super().__init__(message)
+        self.status = status
+
+
+class RegistryError(Exception):
+    """The engine could not get an image from its registry."""
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        """Connect to the socket instead of a TCP port."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Engine:
+    """One engine. Each method is one request; errors are EngineError with the engine's own words."""
+
+    def __init__(self, path=SOCKET):
+        self.path = path
+
+    def containers(self, label):
+        """Return all containers that carry a label, inspected; stopped ones too."""
+        query = {"all": "1", "filters": json.dumps({"label": [label]})}
+        listed = self._json("GET", "/containers/json", query)
+        inspected = (self.inspect(entry["Id"]) for entry in listed)
+        return [container for container in inspected if container is not None]
+
+    def published(self):
+        """Return who publishes which host port: a list of (container name, address, port)."""
+        return [
+            (entry["Names"][0].lstrip("/"), port.get("IP") or "0.0.0.0", port["PublicPort"])
+            for entry in self._json("GET", "/containers/json")
+            for port in entry.get("Ports") or []
+            if port.get("PublicPort")
+        ]
+
+    def inspect(self, container):
+        """Return the container, or None where it has gone."""
+        try:
+            return self._json("GET", "/containers/{0}/json".format(quote(container)))
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def has_image(self, image):
+        """Tell whether this image, named by digest, is on the host."""
+        try:
+            self._json("GET", "/images/{0}/json".format(quote(image)))
+        except EngineError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def pull(self, image, credentials):
+        """Pull an image named by digest; RegistryError where that fails."""
+        repository, _at, digest = image.partition("@")
+        headers = {}
+        if credentials:
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()
+        query = {"fromImage": repository, "tag": digest}
+        try:
+            with self._response("POST", "/images/create", query, headers=headers, timeout=PULL_SILENCE) as answer:
+                for line in answer:
+                    progress = json.loads(line)
+                    if "error" in progress:
+                        raise RegistryError("cannot pull {0}: {1}".format(image, progress["error"]))
+        except (EngineError, OSError, http.client.HTTPException) as error:
+            raise RegistryError("cannot pull {0}: {1}".format(image, error))
+
+    def create(self, name, payload):
+        """Create a container and return its id."""
+        return self._json("POST", "/containers/create", {"name": name}, payload)["Id"]
+
+    def start(self, container):
+        """Start a container."""
+        self._done("POST", "/containers/{0}/start".format(quote(container)))
+
+    def stop(self, container, grace):
+        """Stop a container: its stop signal, then SIGKILL after C(grace) seconds."""
+        path = "/containers/{0}/stop".format(quote(container))
+        self._done("POST", path, {"t": int(grace)}, timeout=TIMEOUT + grace)
+
+    def remove(self, container):
+        """Remove a container, running or not; gone already is as good."""
+        try:
+            self._done("DELETE", "/containers/{0}".format(quote(container)), {"force": "1"})
+        except EngineError as error:
+            if error.status != 404:
+                raise
+
+    def logs(self, container, lines=LOG_LINES):
+        """Return the last lines that a container wrote; none where its log driver keeps none."""
+        query = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+        try:
+            with self._response("GET", "/containers/{0}/logs".format(quote(container)), query) as answer:
+                return unframe(answer.read()).decode("utf-8", "replace").splitlines()[-lines:]
+        except (EngineError, OSError, http.client.HTTPException):
+            return []
+
+    def _json(self, method, path, query=None, body=None):
+        with self._response(method, path, query, body) as answer:
+            return json.loads(answer.read().decode("utf-8"))
+
+    def _done(self, method, path, query=None, timeout=TIMEOUT):
+        with self._response(method, path, query, timeout=timeout) as answer:
+            answer.read()
+
+    def _response(self, method, path, query=None, body=None, headers=None, timeout=TIMEOUT):
+        connection = UnixConnection(self.path, timeout)
+        headers = dict(headers or {})
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode("utf-8")
+            headers["Content-Type"] = "application/json"
+        target = "{0}?{1}".format(path, urlencode(query)) if query else path
+        try:
+            connection.request(method, target, body=data, headers=headers)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise EngineError("the engine behind {0} does not answer: {1}".format(self.path, error))
+        if response.status >= 400:
+            raise EngineError(_said(response), response.status)
+        return response
+
+
+def _said(response):
+    text = response.read().decode("utf-8", "replace")
+    try:
+        return json.loads(text)["message"]
+    except (ValueError, KeyError, TypeError):
+        return text.strip() or "HTTP status {0}".format(response.status)
+
+
+def unframe(stream):
+    """Return the text of a log stream: frames of an 8-byte header and their content."""
+    out, position = [], 0
+    while position + FRAME.size <= len(stream):
+        _kind, length = FRAME.unpack_from(stream, position)
+        position += FRAME.size
+        out.append(stream[position : position + length])
+        position += length
+    return b"".join(out)
+
+
+def credentials(config_file, image):
+    """Return the credentials for an image's registry from a Docker C(config.json), or None."""
+    endpoint = image.partition("/")[0]
+    try:
+        with open(config_file, "rb") as file:
+            entry = json.loads(file.read().decode("utf-8")).get("auths", {}).get(endpoint)
+    except FileNotFoundError:
+        return None
+    if not entry or "auth" not in entry:
+        return None
+    username, _colon, password = base64.b64decode(entry["auth"]).decode("utf-8").partition(":")
+    return {"username": username, "password": password, "serveraddress": endpoint}

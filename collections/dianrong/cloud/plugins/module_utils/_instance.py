@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An instance: what a container of ours is called, how it is made, and what it says of itself. Pure."""
+
+from __future__ import annotations
+
+LABEL = "com.dianrong.cloud."
+MARK = LABEL + "cmdb"
+KNOWN = ("app", "env", "tag", "digest", "revision", "deployment", "slot")
+SUFFIXES = {"k": 1024, "m": 1024**2, "g": 1024**3}
+SCRATCH = "rw,nosuid,nodev,noexec,size=64m"
+SHORT = 8
+
+
+def container_name(app, env, slot, revision):
+    """Return the name of a container."""
+    return "{0}_{1}_{2}_{3}".format(app, env, slot, revision[:SHORT])
+
+
+def labels(cmdb, **values):
+    """Return the labels that make a container ours."""
+    ours = dict((LABEL + name, values[name]) for name in KNOWN)
+    ours[MARK] = cmdb
+    return ours
+
+
+def describe(container):
+    """Return what the CMDB keeps of an inspected container that is ours, or None if it is not."""
+    found = (container.get("Config") or {}).get("Labels") or {}
+    if any(LABEL + name not in found for name in KNOWN):
+        return None
+    state = container["State"]
+    document = dict((name, found[LABEL + name]) for name in KNOWN)
+    document.update(
+        cmdb=found.get(MARK, ""),
+        name=container["Name"].lstrip("/"),
+        id=container["Id"],
+        status=state.get("Status") or "unknown",
+        health="unknown" if state.get("Running") else "stopped",
+        created=container.get("Created") or "",
+        started_at=state.get("StartedAt") or "",
+    )
+    return document
+
+
+def payload(image, spec, marks, publish, host):
+    """Return what the Engine API wants for a new container (POST /containers/create, API 1.41)."""
+    inner = "{0}/tcp".format(spec["port"])
+    return {
+        "Image": image,
+        "Env": environment(spec, marks, host),
+        "Labels": marks,
+        "User": spec.get("user") or "",
+        "ExposedPorts": {inner: {}},
+        "StopSignal": spec["stop_signal"],
+        "StopTimeout": int(spec["stop_grace"]),
+        "HostConfig": host_config(spec, {inner: [{"HostIp": publish["address"], "HostPort": str(publish["port"])}]}),
+    }
+
+
+def environment(spec, marks, host):
+    """Return the variables of the app, and what an instance may know of itself."""
+    own = {
+        "DRCLOUD_APP": marks[LABEL + "app"],
+        "DRCLOUD_ENV": marks[LABEL + "env"],
+        "DRCLOUD_TAG": marks[LABEL + "tag"],
+        "DRCLOUD_HOST": host,
+    }
+    own.update(spec.get("env") or {})
+    return sorted("{0}={1}".format(name, value) for name, value in own.items())
+
+
+def host_config(spec, bindings):
+    """Return limits, rights and ports: nothing is allowed that the specification does not ask for."""
+    resources = spec.get("resources") or {}
+    config = {
+        "PortBindings": bindings,
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "ReadonlyRootfs": bool(spec["read_only"]),
+        "CapDrop": ["ALL"],
+        "CapAdd": list(spec.get("cap_add") or []),
+        "SecurityOpt": ["no-new-privileges"],
+        "Init": True,
+    }
+    if spec["read_only"]:
+        config["Tmpfs"] = {"/tmp": SCRATCH}
+    if resources.get("memory"):
+        config["Memory"] = size(resources["memory"])
+    if resources.get("cpus"):
+        config["NanoCpus"] = int(resources["cpus"] * 1000000000)
+    if resources.get("pids"):
+        config["PidsLimit"] = int(resources["pids"])
+    return config
+
+
+def size(text):
+    """Return bytes for a text like C(256m)."""
+    unit = text[-1:].lower()
+    if unit in SUFFIXES:
+        return int(text[:-1]) * SUFFIXES[unit]
+    return int(text)
+
+
+def retired(instances, keep):
+    """Return the stopped instances beyond the newest C(keep): what retention does not need."""
+    stopped = [instance for instance in instances if instance["status"] != "running"]
+    stopped.sort(key=lambda instance: instance["created"], reverse=True)
+    return stopped[keep:]

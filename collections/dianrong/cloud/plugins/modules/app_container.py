@@ -1,0 +1,498 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_container
+short_description: Run the instances of an app on a Docker host
+version_added: 0.1.0
+description:
+  - The host's half of a roll. It starts an instance in one of the two slots, waits until it is healthy, stops the old one,
+    and tells which instances are there. It never decides which one serves; M(dianrong.cloud.app_switch) does.
+  - Images are named by digest and pulled from their registry; a local image of the same tag is never used in their place.
+  - A container without the labels of drCloud is never touched.
+  - An instance that does not become healthy is removed again, after its last log lines were read.
+author:
+  - drCloud contributors (@drcloud)
+options:
+  state:
+    description:
+      - V(observed) tells what is there.
+      - V(prepared) pulls the image and checks that the ports are free, unless a healthy instance of this revision runs already.
+      - V(started) starts an instance of the revision in O(slot) and waits until it is healthy.
+      - V(stopped) stops the instance in O(slot), if one runs, and keeps it for going back.
+      - V(absent) removes the instance in O(slot), running or not.
+    type: str
+    choices: [observed, prepared, started, stopped, absent]
+    default: observed
+  app:
+    description: The app.
+    type: str
+    required: true
+  env:
+    description: The environment.
+    type: str
+    required: true
+  slot:
+    description: The slot that O(state=started), O(state=stopped) and O(state=absent) are about.
+    type: str
+    choices: [a, b]
+  image:
+    description: The image by digest, C(registry:port/repository@sha256:...).
+    type: str
+  tag:
+    description: The tag that was asked for; kept as a label.
+    type: str
+  revision:
+    description: The revision, see the words of drCloud.
+    type: str
+  deployment:
+    description: The deployment that starts the instance; kept as a label.
+    type: str
+    default: ""
+  cmdb:
+    description: Which CMDB the instance belongs to; kept as a label.
+    type: str
+    default: drcloud
+  host:
+    description: The name of this host in the CMDB.
+    type: str
+    default: ""
+  address:
+    description: The address of this host that the app's port is published on.
+    type: str
+  slots:
+    description: The host port of each slot.
+    type: dict
+    default: {}
+  spec:
+    description: The specification of the app for this environment.
+    type: dict
+    suboptions:
+      port:
+        description: The port that the app listens on inside the container.
+        type: int
+        required: true
+      env:
+        description: Environment variables.
+        type: dict
+        default: {}
+      health:
+        description: How to tell that an instance works. Times are seconds.
+        type: dict
+        required: true
+        suboptions:
+          path:
+            description: The path that answers 2xx when the instance works.
+            type: str
+            required: true
+          interval:
+            description: Time between two looks.
+            type: float
+            required: true
+          timeout:
+            description: How long one answer may take.
+            type: float
+            required: true
+          retries:
+            description: How many looks must fail in a row.
+            type: int
+            required: true
+          start_period:
+            description: How long a new instance may take before failures count.
+            type: float
+            required: true
+          min_healthy:
+            description: How long it must stay healthy without a break.
+            type: float
+            required: true
+      resources:
+        description: Limits of the instance.
+        type: dict
+        default: {}
+        suboptions:
+          memory:
+            description: Bytes, with an optional suffix k, m or g.
+            type: str
+          cpus:
+            description: Number of CPUs.
+            type: float
+          pids:
+            description: Number of processes.
+            type: int
+      read_only:
+        description: Whether the root file system is read-only. C(/tmp) is a small tmpfs then.
+        type: bool
+        default: true
+      user:
+        description: The user inside the container, if not the image's.
+        type: str
+      cap_add:
+        description: Capabilities; all others are dropped.
+        type: list
+        elements: str
+        default: []
+      stop_signal:
+        description: The signal that asks the app to stop.
+        type: str
+        default: SIGTERM
+      stop_grace:
+        description: How long it may take to stop before it is killed.
+        type: float
+        default: 10
+  token:
+    description:
+      - The fencing token of the lease under which this roll runs. A token lower than one seen before is refused.
+    type: int
+    default: 0
+  keep:
+    description: How many stopped instances O(state=stopped) leaves on the host, to go back to.
+    type: int
+    default: 1
+  config_file:
+    description: Where the registry credentials are, in the form of Docker's C(config.json).
+    type: path
+    default: /etc/drcloud/docker/config.json
+  socket:
+    description: The Unix socket of the engine.
+    type: path
+    default: /var/run/docker.sock
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
+notes:
+  - Needs root, or a user who may use the engine's socket, and Python's standard library only.
+seealso:
+  - module: dianrong.cloud.app_switch
+"""
+
+EXAMPLES = r"""
+- name: See which instances of demo run here
+  dianrong.cloud.app_container:
+    app: demo
+    env: prod
+  become: true
+  register: demo
+
+- name: Stop the instance in slot a
+  dianrong.cloud.app_container:
+    app: demo
+    env: prod
+    slot: a
+    state: stopped
+  become: true
+"""
+
+RETURN = r"""
+instances:
+  description: All instances of drCloud on this host, of every app, as they are now.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: demo_prod_a_5d41402a
+      app: demo
+      env: prod
+      slot: a
+      tag: rt68
+      digest: "sha256:0b4e..."
+      revision: 5d41402a...
+      status: running
+      health: healthy
+kind:
+  description: Whose failure it was, V(app), V(host) or V(registry).
+  returned: on failure
+  type: str
+logs:
+  description: The last lines that an instance wrote which did not become healthy.
+  returned: when an instance did not become healthy
+  type: list
+  elements: str
+"""
+
+import errno
+import socket
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _health, _instance
+from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
+    Engine,
+    EngineError,
+    RegistryError,
+    credentials,
+)
+
+ANY = ("0.0.0.0", "::", "")
+NEEDED = {
+    "observed": (),
+    "prepared": ("image", "revision", "address", "spec"),
+    "started": ("slot", "image", "tag", "revision", "address", "spec"),
+    "stopped": ("slot",),
+    "absent": ("slot",),
+}
+
+
+class Trouble(Exception):
+    """What went wrong, and whose failure it is."""
+
+    def __init__(self, message, kind="host", logs=()):
+        super().__init__(message)
+        self.kind = kind
+        self.logs = list(logs)
+
+
+class Instances:
+    """The instances of one app in one environment on this host."""
+
+    def __init__(self, module, engine):
+        self.params = module.params
+        self.dry = module.check_mode
+        self.engine = engine
+        self.before = self.get_existing()
+        self.changes = []
+
+    def get_existing(self):
+        """Return all instances of ours on this host."""
+        described = (_instance.describe(container) for container in self.engine.containers(_instance.MARK))
+        return [instance for instance in described if instance is not None]
+
+    def of_app(self):
+        """Return those of the app and environment in question."""
+        return [entry for entry in self.before if all(entry[key] == self.params[key] for key in ("app", "env"))]
+
+    def in_slot(self):
+        """Return those in the slot in question."""
+        return [entry for entry in self.of_app() if entry["slot"] == self.params["slot"]]
+
+    def wanted(self, instance):
+        """Tell whether an instance runs the revision in question."""
+        return instance["status"] == "running" and instance["revision"] == self.params["revision"]
+
+    def observed(self):
+        """Change nothing."""
+
+    def prepared(self):
+        """Pull the image and check the ports, unless there is nothing to start here."""
+        if any(self.wanted(entry) and self.probe(entry["slot"]) is None for entry in self.of_app()):
+            return
+        running = [entry["slot"] for entry in self.of_app() if entry["status"] == "running"]
+        for slot, port in sorted(self.params["slots"].items()):
+            if slot not in running:
+                self.require_free(port)
+        if not self.engine.has_image(self.params["image"]):
+            self.changes.append("pull {0}".format(self.params["image"]))
+            if not self.dry:
+                self.pull()
+
+    def pull(self):
+        """Pull the image with the host's credentials; there is no other image to fall back to."""
+        try:
+            self.engine.pull(
+                self.params["image"], credentials(self.params["config_file"], self.params["image"])
+            )
+        except RegistryError as error:
+            raise Trouble(str(error), "registry")
+        if not self.engine.has_image(self.params["image"]):
+            raise Trouble("pulled {0}, but the engine does not have it".format(self.params["image"]), "registry")
+
+    def started(self):
+        """Start an instance in the slot and wait until it is healthy; remove it if it never is."""
+        with self.fence():
+            container = self.start()
+        if container is None:
+            return
+        try:
+            _health.wait(
+                lambda: self.gone(container),
+                (self.params["address"], self.port(self.params["slot"])),
+                self.params["spec"]["health"],
+            )
+        except _health.UnhealthyError as error:
+            logs = self.engine.logs(container)
+            with self.fence():
+                self.engine.remove(container)
+            self.changes = []
+            raise Trouble(str(error), "app", logs)
+
+    def start(self):
+        """Make room, create and start; return the container, or None where nothing is to be waited for."""
+        running = [entry for entry in self.in_slot() if self.wanted(entry)]
+        if running:
+            return None if self.dry else running[0]["id"]
+        name = _instance.container_name(*(self.params[key] for key in ("app", "env", "slot", "revision")))
+        self.changes.append("start {0}".format(name))
+        if self.dry:
+            return None
+        for entry in self.in_slot():
+            if entry["status"] == "running" or entry["name"] == name:
+                self.engine.remove(entry["id"])
+        self.require_free(self.port(self.params["slot"]))
+        container = self.engine.create(name, self.payload())
+        try:
+            self.engine.start(container)
+        except EngineError as error:
+            self.engine.remove(container)
+            raise Trouble("cannot start {0}: {1}".format(name, error), "app")
+        return container
+
+    def payload(self):
+        """Return what the engine is asked to create."""
+        params = self.params
+        digest = params["image"].partition("@")[2]
+        marks = _instance.labels(
+            params["cmdb"],
+            digest=digest,
+            **dict((key, params[key]) for key in ("app", "env", "tag", "revision", "deployment", "slot"))
+        )
+        publish = {"address": params["address"], "port": self.port(params["slot"])}
+        return _instance.payload(params["image"], params["spec"], marks, publish, params["host"])
+
+    def gone(self, container):
+        """Return what happened to a container that should run, or None."""
+        inspected = self.engine.inspect(container)
+        if inspected is None:
+            return "its container was removed by somebody else"
+        state = inspected["State"]
+        if state.get("Running") and not state.get("Restarting") and not inspected.get("RestartCount"):
+            return None
+        reason = " (out of memory)" if state.get("OOMKilled") else ""
+        return "it ended with exit code {0}{1}".format(state.get("ExitCode"), reason)
+
+    def stopped(self):
+        """Stop what runs in the slot, keep it, and let go of older ones."""
+        with self.fence():
+            running = [entry for entry in self.in_slot() if entry["status"] == "running"]
+            for entry in running:
+                self.changes.append("stop {0}".format(entry["name"]))
+                if not self.dry:
+                    self.engine.stop(entry["id"], self.grace())
+            self.retire(running)
+
+    def retire(self, just_stopped):
+        """Remove stopped instances beyond retention; those just stopped count as the newest."""
+        entries = [dict(entry, status="exited") if entry in just_stopped else entry for entry in self.of_app()]
+        for entry in _instance.retired(entries, self.params["keep"]):
+            self.changes.append("remove {0}".format(entry["name"]))
+            if not self.dry:
+                self.engine.remove(entry["id"])
+
+    def absent(self):
+        """Remove what is in the slot."""
+        with self.fence():
+            for entry in self.in_slot():
+                self.changes.append("remove {0}".format(entry["name"]))
+                if not self.dry:
+                    self.engine.remove(entry["id"])
+
+    def fence(self):
+        """Hold the fence of this app and environment."""
+        subject = "{0}@{1}".format(self.params["app"], self.params["env"])
+        return _fence.held(subject, self.params["token"], dry=self.dry)
+
+    def grace(self):
+        """Return how long an instance may take to stop, in seconds."""
+        return self.params["spec"]["stop_grace"] if self.params["spec"] else 10
+
+    def port(self, slot):
+        """Return the host port of a slot."""
+        if slot not in self.params["slots"]:
+            raise Trouble("slot {0} has no host port: import the placement again".format(slot))
+        return int(self.params["slots"][slot])
+
+    def probe(self, slot):
+        """Return what is wrong with the instance in a slot, or None."""
+        health = self.params["spec"]["health"]
+        return _health.probe(self.params["address"], self.port(slot), health["path"], health["timeout"])
+
+    def require_free(self, port):
+        """Refuse a port that somebody else has."""
+        address = self.params["address"]
+        for name, taken, number in self.engine.published():
+            if number == port and (taken == address or taken in ANY):
+                raise Trouble("port {0} of {1} is taken by the container {2}".format(port, address, name))
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((address, int(port)))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise Trouble("port {0} of {1} is taken by another program".format(port, address))
+                raise Trouble("cannot use port {0} of {1}: {2}".format(port, address, error.strerror))
+
+    def after(self):
+        """Return all instances of ours as they are now, with the health of those of this app."""
+        instances = self.before if self.dry else self.get_existing()
+        for entry in instances:
+            ours = all(entry[key] == self.params[key] for key in ("app", "env"))
+            known = ours and self.params["spec"] and self.params["address"] and entry["slot"] in self.params["slots"]
+            if entry["status"] == "running" and known:
+                entry["health"] = "healthy" if self.probe(entry["slot"]) is None else "unhealthy"
+        return instances
+
+
+def argument_spec():
+    """Return the options of this module."""
+    health = {name: {"type": kind, "required": True} for name, kind in (
+        ("path", "str"), ("interval", "float"), ("timeout", "float"),
+        ("retries", "int"), ("start_period", "float"), ("min_healthy", "float"),
+    )}  # fmt: skip
+    resources = {"memory": {"type": "str"}, "cpus": {"type": "float"}, "pids": {"type": "int"}}
+    spec = {
+        "port": {"type": "int", "required": True},
+        "env": {"type": "dict", "default": {}},
+        "health": {"type": "dict", "required": True, "options": health},
+        "resources": {"type": "dict", "default": {}, "options": resources},
+        "read_only": {"type": "bool", "default": True},
+        "user": {"type": "str"},
+        "cap_add": {"type": "list", "elements": "str", "default": []},
+        "stop_signal": {"type": "str", "default": "SIGTERM"},
+        "stop_grace": {"type": "float", "default": 10},
+    }
+    return {
+        "state": {"type": "str", "default": "observed", "choices": list(NEEDED)},
+        "app": {"type": "str", "required": True},
+        "env": {"type": "str", "required": True},
+        "slot": {"type": "str", "choices": ["a", "b"]},
+        "image": {"type": "str"},
+        "tag": {"type": "str"},
+        "revision": {"type": "str"},
+        "deployment": {"type": "str", "default": ""},
+        "cmdb": {"type": "str", "default": "drcloud"},
+        "host": {"type": "str", "default": ""},
+        "address": {"type": "str"},
+        "slots": {"type": "dict", "default": {}},
+        "spec": {"type": "dict", "options": spec},
+        "token": {"type": "int", "default": 0, "no_log": False},
+        "keep": {"type": "int", "default": 1},
+        "config_file": {"type": "path", "default": "/etc/drcloud/docker/config.json"},
+        "socket": {"type": "path", "default": "/var/run/docker.sock"},
+    }
+
+
+def main():
+    """Bring the instances to the state that was asked for."""
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_if=[("state", state, needed) for state, needed in NEEDED.items() if needed],
+        supports_check_mode=True,
+    )
+    try:
+        instances = Instances(module, Engine(module.params["socket"]))
+        getattr(instances, module.params["state"])()
+        after = instances.after()
+    except Trouble as trouble:
+        module.fail_json(msg=str(trouble), kind=trouble.kind, logs=trouble.logs)
+    except (EngineError, _fence.FencedError, OSError) as error:
+        module.fail_json(msg=str(error), kind="host", logs=[])
+    module.exit_json(
+        changed=bool(instances.changes),
+        instances=after,
+        diff={"before": "", "after": "".join("{0}\n".format(line) for line in instances.changes)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The observer: what a host says of its containers becomes the CMDB's observed instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from drcloud.cmdb import lookup, observations
+from drcloud.cmdb.operational import Instance
+from drcloud.cmdb.store import Store
+
+FIELDS = ("name", "app", "env", "slot", "tag", "digest", "revision", "deployment", "status", "health")
+NEVER = "0001-"
+
+
+def record(
+    store: Store,
+    host: str,
+    instances: Iterable[Mapping[str, Any]],
+    source: str,
+    observed_at: datetime | None = None,
+) -> None:
+    """Record all instances of a host as ``app_container`` returned them.
+
+    The health of an app that was not asked this time stays what it was, as long as its instance runs.
+    """
+    known = _health(store, host)
+    rows = [_row(instance, known) for instance in instances]
+    observations.record_instances(store, host, rows, source, observed_at)
+
+
+def _row(instance: Mapping[str, Any], known: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    row: dict[str, Any] = {field: str(instance[field]) for field in FIELDS}
+    started = str(instance.get("started_at") or "")
+    row["started_at"] = None if not started or started.startswith(NEVER) else started
+    if row["health"] == "unknown":
+        row["health"] = known.get((row["name"], row["status"]), "unknown")
+    return row
+
+
+def _health(store: Store, host: str) -> dict[tuple[str, str], str]:
+    with store.read() as session:
+        rows = session.scalars(select(Instance).where(Instance.host_id == lookup.host(session, host).id))
+        return {(row.name, row.status): row.health for row in rows}

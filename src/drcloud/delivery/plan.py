@@ -1,0 +1,138 @@
+"""The plan of a roll: which hosts, in which order, how many at once, and why. Pure functions.
+
+Order and batches know failure domains: a batch spreads over racks, and the first batch is one host, so
+that a bad image is found out at the price of one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from drcloud.errors import InvalidInputError
+
+Action = Literal["first", "replace", "unchanged"]
+CANARY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a host said before anything was touched."""
+
+    host: str
+    rack: str | None
+    running: str | None
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One host of the plan. ``batch`` counts from 0; -1 stands for a host with nothing to do."""
+
+    host: str
+    position: int
+    batch: int
+    action: Action
+    previous: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An ordered list of steps; ``serial`` is the size of each batch."""
+
+    steps: tuple[Step, ...]
+    serial: tuple[int, ...]
+
+    @property
+    def rolled(self) -> tuple[Step, ...]:
+        """Return the steps that change a host, in order."""
+        return tuple(step for step in self.steps if step.action != "unchanged")
+
+    def batch_of(self, host: str) -> tuple[str, ...]:
+        """Return the hosts that are rolled together with this one."""
+        mine = next(step.batch for step in self.steps if step.host == host)
+        return tuple(step.host for step in self.rolled if step.batch == mine)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plan as the ledger keeps it."""
+        return {"serial": list(self.serial), "steps": [asdict(step) for step in self.steps]}
+
+
+def plan(
+    hosts: Sequence[Prepared], revision: str, *, batch: int, min_in_service: int, placed: int | None = None
+) -> Plan:
+    """Return the plan that brings every host to the revision.
+
+    ``placed`` is how many hosts the placement has, where ``hosts`` are only some of them. Raises
+    InvalidInputError where the placement leaves no host that may leave service: drCloud never rolls
+    below ``min_in_service``.
+    """
+    todo = [host for host in hosts if not _is_on(host, revision)]
+    ready = [host for host in hosts if _is_on(host, revision)]
+    first = all(host.running is None for host in todo)
+    size = batch if first else _batch_size(placed or len(hosts), batch, min_in_service)
+    order = spread({host.host: host.rack for host in todo})
+    serial = batches(len(order), size)
+    numbers = [number for number, count in enumerate(serial) for _ in range(count)]
+    by_name = {host.host: host for host in todo}
+    steps = [
+        _step(by_name[name], position, number)
+        for position, (name, number) in enumerate(zip(order, numbers, strict=True))
+    ]
+    unchanged = [
+        Step(host.host, len(steps) + offset, -1, "unchanged", host.running, "already on this revision")
+        for offset, host in enumerate(ready)
+    ]
+    return Plan((*steps, *unchanged), serial)
+
+
+def _is_on(host: Prepared, revision: str) -> bool:
+    return host.running == revision and host.healthy
+
+
+def _step(host: Prepared, position: int, batch: int) -> Step:
+    if host.running is None:
+        return Step(host.host, position, batch, "first", None, "nothing of this app runs there yet")
+    reason = "runs another revision" if host.healthy else "its instance is not healthy"
+    return Step(host.host, position, batch, "replace", host.running, reason)
+
+
+def _batch_size(placed: int, batch: int, needed: int) -> int:
+    spare = placed - needed
+    if spare < 1:
+        raise InvalidInputError(
+            f"min_in_service {needed} of {placed} hosts leaves none that may leave service: "
+            "lower min_in_service of the placement or add a host to it"
+        )
+    return min(batch, spare)
+
+
+def spread(racks: Mapping[str, str | None]) -> list[str]:
+    """Return the hosts so that neighbours stand in different racks wherever that is possible.
+
+    Racks take turns, the fullest first; within a rack the given order holds.
+    """
+    waiting: dict[str | None, deque[str]] = defaultdict(deque)
+    for host, rack in racks.items():
+        waiting[rack].append(host)
+    order: list[str] = []
+    last: list[str | None] = []
+    while len(order) < len(racks):
+        # The fullest rack that was not taken just now; with one rack left there is no choice.
+        usable = [rack for rack, hosts in waiting.items() if hosts]
+        rack = max(usable, key=lambda item: ([item] != last, len(waiting[item])))
+        order.append(waiting[rack].popleft())
+        last = [rack]
+    return order
+
+
+def batches(count: int, size: int) -> tuple[int, ...]:
+    """Return the sizes of the batches: one host first, then ``size`` at a time."""
+    if count == 0:
+        return ()
+    rest = count - CANARY
+    full, remainder = divmod(rest, size)
+    return (CANARY, *([size] * full), *([remainder] if remainder else []))
