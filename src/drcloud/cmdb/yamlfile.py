@@ -1,0 +1,142 @@
+"""A YAML file with the line of every value: strict about duplicates, clear about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from drcloud.errors import InvalidInputError
+
+Position = tuple[str | int, ...]
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at a position of a file."""
+
+    position: Position
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A parsed file: its name as the user wrote it, its value, and where each part stands."""
+
+    name: str
+    value: Any
+    _root: yaml.Node = field(repr=False)
+
+    def line(self, position: Position) -> int:
+        """Return the line of a position, counted from 1; of its parent where it is missing."""
+        node = self._root
+        line = node.start_mark.line
+        for step in position:
+            found = _child(node, step)
+            if found is None:
+                break
+            line, node = found
+        return int(line) + 1
+
+    def fail(self, problems: Iterable[Problem]) -> None:
+        """Raise one error that lists all problems in the order of the file; return if there are none."""
+        lines = sorted({(self.line(one.position), spell(one.position), one.message) for one in problems})
+        if lines:
+            raise InvalidInputError(
+                "\n".join(f"{self.name}:{line}: {where}{': ' if where else ''}{what}" for line, where, what in lines)
+            )
+
+
+def spell(position: Position) -> str:
+    """Return a position as people write it: ``hosts[3].address``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in position).removeprefix(".")
+
+
+def read(path: Path | str) -> YamlFile:
+    """Read a file; ``InvalidInputError`` says what is wrong and where."""
+    name = str(path)
+    text = _text(name)
+    try:
+        loader = Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            raise InvalidInputError(f"{name}: the file is empty")
+        return YamlFile(name, _Builder(name, loader).build(root), root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise InvalidInputError(f"{where}: this is not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInputError(f"{name}: this is not YAML: {reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{name}: this is not usable YAML: {error}") from error
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InvalidInputError(f"{name}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{name}: the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
+    except OSError as error:
+        raise InvalidInputError(f"{name}: the file cannot be read: {error.strerror}") from None
+
+
+class _Builder:
+    """Builds plain values from nodes; a node that is used twice (an alias) is built once."""
+
+    def __init__(self, name: str, loader: Any) -> None:
+        self._name = name
+        self._loader = loader
+        self._built: dict[int, Any] = {}
+        self._open: set[int] = set()
+
+    def build(self, node: yaml.Node) -> Any:
+        if id(node) in self._built:
+            return self._built[id(node)]
+        if id(node) in self._open:
+            raise InvalidInputError(f"{self._name}:{node.start_mark.line + 1}: an alias refers to itself")
+        self._open.add(id(node))
+        self._built[id(node)] = value = self._value(node)
+        self._open.discard(id(node))
+        return value
+
+    def _value(self, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            self._refuse_duplicates(node)
+            self._loader.flatten_mapping(node)
+            return {self._key(key): self.build(value) for key, value in node.value}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item) for item in node.value]
+        return self._loader.construct_object(node)
+
+    def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
+        seen: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            key, line = self._key(key_node), key_node.start_mark.line + 1
+            if key in seen:
+                raise InvalidInputError(f"{self._name}:{line}: {key!r} stands here twice, first in line {seen[key]}")
+            seen[key] = line
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise InvalidInputError(f"{self._name}:{node.start_mark.line + 1}: a key must be a plain word")
+        return str(node.value)
+
+
+def _child(node: yaml.Node, step: str | int) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        item = node.value[step]
+        return item.start_mark.line, item
+    if isinstance(node, yaml.MappingNode):
+        pairs: Sequence[tuple[yaml.Node, yaml.Node]] = node.value
+        for key, value in pairs:
+            if key.value == str(step):
+                return key.start_mark.line, value
+    return None
