@@ -1,1 +1,1 @@
-"""Controls over evidence, and their reports."""
+"""Is it as it should be: controls over evidence, findings, reports."""
