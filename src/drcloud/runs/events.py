@@ -114,7 +114,7 @@ def message(result: Mapping[str, Any]) -> str:
         item = failed.get("_ansible_item_label", failed.get("item"))
         prefix = f"item {item}: " if isinstance(item, str | int) else ""
         return shorten(prefix + message(failed))
-    text = str(result.get("msg") or "failed without a message")
+    text = str(result.get("msg") or "failed without a message").removeprefix("Task failed: ")
     errors = str(result.get("stderr") or "").strip().splitlines()
     if errors and "non-zero return code" in text:
         text = f"{text} ({result.get('rc')}): {errors[-1]}"

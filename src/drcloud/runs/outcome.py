@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -186,7 +186,8 @@ class Story:
     def _success(self) -> tuple[ExitCode, str]:
         if not self.stats():
             return ExitCode.NOTHING_MATCHED, "no host or no task matched: nothing was done"
-        return ExitCode.OK, f"done on {_hosts(self.stats())}"
+        changed = sum(counts.get("changed", 0) for counts in self.stats().values())
+        return ExitCode.OK, f"done on {_number(len(self.stats()), 'host')}, {_number(changed, 'change')}"
 
     def _broken(self, rc: int) -> tuple[ExitCode, str]:
         text = events.shorten(" ".join(self._error)).removeprefix("[ERROR]: ").removeprefix("ERROR! ")
@@ -252,6 +253,5 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _hosts(hosts: Iterable[str]) -> str:
-    count = len(list(hosts))
-    return f"{count} host" if count == 1 else f"{count} hosts"
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
