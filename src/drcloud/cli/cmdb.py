@@ -1,3 +1,225 @@
+"""``drcloud init`` and ``drcloud cmdb``: create, fill, show and export the CMDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
-app = typer.Typer()
-def init() -> None: ...
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import select
+
+from drcloud.cmdb import exporter, importer
+from drcloud.cmdb import state as states
+from drcloud.cmdb.lookup import meant
+from drcloud.cmdb.natural import kinds
+from drcloud.cmdb.operational import ChangeLog
+from drcloud.cmdb.plan import Change
+from drcloud.cmdb.store import Store
+from drcloud.errors import InvalidInputError, NotFoundError
+
+app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the change log.")]
+Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket, for the change log.")]
+STYLES = {"create": "green", "update": "yellow", "delete": "red"}
+WORDS = {"create": "created", "update": "changed", "delete": "deleted"}
+
+
+def init() -> None:
+    """Create the CMDB that DRCLOUD_CMDB_URL names; where it exists, bring its schema up to date."""
+    store = Store.create()
+    Console().print(Text(f"CMDB ready: {store.label}"), soft_wrap=True)
+
+
+@app.command("upgrade")
+def upgrade() -> None:
+    """Bring the CMDB's schema to the one of this program."""
+    store = Store.at()
+    before, after = store.upgrade()
+    done = "is up to date" if before == after else f"upgraded from {before or 'nothing'}"
+    Console().print(Text(f"CMDB {store.label}: schema {after}, {done}"), soft_wrap=True)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CMDB file (YAML).")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, write nothing.")] = False,
+    reason: Reason = None,
+    ticket: Ticket = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the CMDB to what a file says, all of it or nothing; what it does not name stays."""
+    changes = importer.import_file(Store.open(), file, dry_run=dry_run, reason=reason, ticket=ticket)
+    if as_json:
+        _print_json([_change(change) for change in changes])
+        return
+    console = Console()
+    for change in changes if dry_run else ():
+        console.print(Text(change.line(), style=STYLES[change.action]), soft_wrap=True)
+    console.print(Text(_summary(changes, dry_run)))
+
+
+@app.command("export")
+def export(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Print the CMDB as a file that can be imported again."""
+    text = exporter.export(Store.open())
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        _write(output, text)
+
+
+@app.command("show")
+def show(
+    kind: Annotated[str | None, typer.Argument(help="What to list, as `host`.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Which one to show.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count what the CMDB holds, list a kind, or show one object."""
+    store = Store.open()
+    if kind is not None:
+        _require_kind(kind)
+    with store.read() as session:
+        state = states.load(session).documents
+    if kind is None:
+        _show_counts(state, as_json)
+    elif name is None:
+        _show_list(kind, state[kind], as_json)
+    else:
+        _show_one(kind, name, state, as_json)
+
+
+@app.command("log")
+def log(
+    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show who changed what, when and why; the newest first."""
+    if kind is not None:
+        _require_kind(kind)
+    query = select(ChangeLog).order_by(ChangeLog.seq.desc()).limit(limit)
+    if kind is not None:
+        query = query.where(ChangeLog.kind == kind)
+    if name is not None:
+        query = query.where(ChangeLog.key == name)
+    with Store.open().read() as session:
+        rows = [_entry(row) for row in session.scalars(query)]
+    if as_json:
+        _print_json(rows)
+        return
+    shown = ([row["seq"], row["at"][:19], row["actor"], _what(row), row["reason"], row["ticket"]] for row in rows)
+    _print_table(("seq", "at (UTC)", "actor", "what", "reason", "ticket"), shown)
+
+
+def _show_counts(state: states.State, as_json: bool) -> None:
+    counts = {kind: len(rows) for kind, rows in state.items()}
+    if as_json:
+        _print_json(counts)
+    else:
+        _print_table(("kind", "count"), counts.items())
+
+
+def _show_list(kind: str, rows: Mapping[str, Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        _print_json([{"key": key, **fields} for key, fields in rows.items()])
+        return
+    # A document inside of a table would only be unreadable; `show KIND NAME` has it.
+    names = [name for name in kinds()[kind].fields if name not in ("attrs", "document", "key")]
+    names = [name for name in names if any(fields[name] not in (None, "") for fields in rows.values())]
+    _print_table(names, ([fields[name] for name in names] for _, fields in sorted(rows.items())))
+
+
+def _show_one(kind: str, name: str, state: states.State, as_json: bool) -> None:
+    fields = state[kind].get(name)
+    if fields is None:
+        hint = meant(name, list(state[kind])) or f"`drcloud cmdb show {kind}` lists what is known"
+        raise NotFoundError(f"there is no {kind} {name!r} in the CMDB: {hint}")
+    parts = {
+        other: [{"key": key, **row} for key, row in state[other].items() if row.get(kind) == name]
+        for other in _parts(kind)
+    }
+    document = {**fields, **{other: rows for other, rows in parts.items() if rows}}
+    if as_json:
+        _print_json({"key": name, **document})
+    else:
+        _print_table(("field", "value"), ((key, _plain(value)) for key, value in document.items()))
+
+
+def _parts(kind: str) -> list[str]:
+    """Return the kinds whose rows belong to a row of this kind, for their key begins with its key."""
+    return [name for name, other in kinds().items() if other.natural.parts[0] == kind and len(other.natural.parts) > 1]
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in kinds():
+        hint = meant(kind, list(kinds())) or f"it knows {', '.join(kinds())}"
+        raise NotFoundError(f"the CMDB has no kind {kind!r}: {hint}")
+
+
+def _entry(row: ChangeLog) -> dict[str, Any]:
+    names = ("seq", "actor", "reason", "ticket", "kind", "key", "action", "before", "after")
+    return {"at": row.at.isoformat(), **{name: getattr(row, name) for name in names}}
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    what = f"{row['action']} {row['kind']} {row['key']}"
+    if row["action"] != "update":
+        return what
+    before, after = row["before"], row["after"]
+    return what + ": " + ", ".join(f"{n} {before[n]} → {after[n]}" for n in after if before.get(n) != after[n])
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in ("kind", "key", "action", "before", "after")}
+
+
+def _summary(changes: Sequence[Change], dry_run: bool) -> str:
+    if not changes:
+        return "nothing to change: the CMDB is as the file says"
+    counts = {action: sum(change.action == action for change in changes) for action in WORDS}
+    done = ", ".join(f"{count} {WORDS[action]}" for action, count in counts.items() if count)
+    return f"would be {done}; nothing was written" if dry_run else done
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, indent=2 if value else None)
+    return "" if value is None else str(value)
+
+
+def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        # Text, not markup: what stands in the CMDB is data.
+        table.add_row(*(Text(_plain(value)) for value in row))
+    # A pipe has no width: rows stay lines there, for grep.
+    Console(width=None if sys.stdout.isatty() else 4096).print(table)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file completely or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as new:
+            new.write(text)
+        os.replace(new.name, path)
+    except OSError as error:
+        raise InvalidInputError(f"{path}: the file cannot be written: {error.strerror}") from error

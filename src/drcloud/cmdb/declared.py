@@ -42,6 +42,7 @@ class Room(Declared, Base):
     __table_args__ = (UniqueConstraint("idc_id", "code"),)
     idc_id: Mapped[int] = mapped_column(ForeignKey("idc.id"))
     code: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(255), default="")
     idc: Mapped[Idc] = relationship(back_populates="rooms")
     racks: Mapped[list[Rack]] = relationship(back_populates="room", order_by="Rack.code")
 

@@ -89,6 +89,7 @@ class RoomEntry(Entry):
     """A room and the codes of its racks."""
 
     code: Code
+    name: Text = ""
     racks: tuple[Code, ...] = ()
     attrs: Attrs = {}
 

@@ -10,12 +10,7 @@ from typing import Any
 
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import fixed_width
-from drcloud.cmdb.document import (
-    Document,
-    HostEntry,
-    IdcEntry,
-    PlacementEntry,
-)
+from drcloud.cmdb.document import Document, HostEntry, IdcEntry, PlacementEntry
 from drcloud.cmdb.yamlfile import Position
 
 
@@ -63,7 +58,7 @@ def _idc(idc: IdcEntry, position: Position) -> Iterator[Item]:
     for number, room in enumerate(idc.rooms):
         place = (*position, "rooms", number)
         key = f"{idc.code}/{room.code}"
-        yield Item("room", key, {"idc": idc.code, **room.said("code", "attrs")}, place)
+        yield Item("room", key, {"idc": idc.code, **room.said("code", "name", "attrs")}, place)
         for shelf, code in enumerate(room.racks):
             yield Item("rack", f"{key}/{code}", {"room": key, "code": code}, (*place, "racks", shelf))
 

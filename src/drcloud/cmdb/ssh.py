@@ -20,7 +20,7 @@ KNOWN_HOSTS = "known_hosts"
 HEADER = "# Written by drCloud from the CMDB: changes made here are lost.\n"
 BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # A word that means nothing but itself in ssh_config and known_hosts: no pattern, comment or option.
-PLAIN_WORD = re.compile(r"[^\W_][\w.:%@+-]*")
+PLAIN_WORD = re.compile(r"\w[\w.:%@+$-]*")
 
 
 def default_directory() -> Path:

@@ -301,6 +301,7 @@ def _room() -> None:
         "room",
         sa.Column("idc_id", ROW, nullable=False),
         sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("uid", sa.String(length=36), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
