@@ -56,11 +56,15 @@ class HostOutcome(Part):
 
 
 class Report(Part):
-    """All hosts of a run. A finding counts towards the exit code from the threshold on."""
+    """All hosts of a run. A finding counts towards the exit code from the threshold on.
+
+    ``trouble`` says why there are no hosts.
+    """
 
     threshold: str = "high"
     hosts: tuple[HostOutcome, ...] = ()
     not_expected: dict[str, str] = {}
+    trouble: str = "no host was expected to comply: nothing was judged"
 
     @property
     def limit(self) -> Severity:
@@ -100,7 +104,7 @@ class Report(Part):
     def sentence(self) -> str:
         """Return the whole report in one sentence."""
         if not self.hosts:
-            return "no host was expected to comply: nothing was judged"
+            return self.trouble
         findings = [outcome for _, outcome, _ in self.problems(Status.FAIL)]
         counting = sum(self.counts(outcome) for outcome in findings)
         unknown = sum(host.seen for host, _, _ in self.problems(Status.UNKNOWN))

@@ -275,9 +275,13 @@ class Collector:
         """Return the path of the daemon's configuration file, which an argument may move."""
         return self.option("config-file") or "/etc/docker/daemon.json"
 
+    def argv(self):
+        """Return the daemon's arguments, none when they are not known."""
+        return (self.evidence["daemon"] or {}).get("argv") or []
+
     def option(self, name):
         """Return the value of a daemon argument, in either way of writing it."""
-        argv = (self.evidence["daemon"] or {}).get("argv") or []
+        argv = self.argv()
         for index, argument in enumerate(argv):
             if argument == f"--{name}" and index + 1 < len(argv):
                 return argv[index + 1]
@@ -289,7 +293,8 @@ class Collector:
         """Return the files that matter on this host beside the fixed ones."""
         config = self.evidence["config"] or {}
         tls = [self.option(name) or config.get(name) for name in ("tlscacert", "tlscert", "tlskey")]
-        hosts = config.get("hosts") or []
+        hosts = list(config.get("hosts") or [])
+        hosts += [word[word.index("unix://") :] for word in self.argv() if "unix://" in word]
         sockets = [host[len("unix://") :] for host in hosts if str(host).startswith("unix://")]
         units = [path for unit in self.evidence["socket_units"] for path in [unit["path"], *unit["drop_ins"]]]
         paths = [self.config_path(), self.evidence["socket"], *tls, *sockets, *units]
