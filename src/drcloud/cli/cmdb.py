@@ -52,7 +52,9 @@ def upgrade() -> None:
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A CMDB file (YAML).")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, write nothing.")
+    ] = False,
     reason: Reason = None,
     ticket: Ticket = None,
     as_json: Json = False,
@@ -95,7 +97,7 @@ def show(
     if kind is None:
         _show_counts(state, as_json)
     elif name is None:
-        _show_list(kind, state[kind], as_json)
+        _show_list(kind, _listed(kind, state), as_json)
     else:
         _show_one(kind, name, state, as_json)
 
@@ -120,7 +122,9 @@ def log(
     if as_json:
         _print_json(rows)
         return
-    shown = ([row["seq"], row["at"][:19], row["actor"], _what(row), row["reason"], row["ticket"]] for row in rows)
+    shown = (
+        [row["seq"], row["at"][:19], row["actor"], _what(row), row["reason"], row["ticket"]] for row in rows
+    )
     _print_table(("seq", "at (UTC)", "actor", "what", "reason", "ticket"), shown)
 
 
@@ -137,9 +141,19 @@ def _show_list(kind: str, rows: Mapping[str, Mapping[str, Any]], as_json: bool) 
         _print_json([{"key": key, **fields} for key, fields in rows.items()])
         return
     # A document inside of a table would only be unreadable; `show KIND NAME` has it.
-    names = [name for name in kinds()[kind].fields if name not in ("attrs", "document", "key")]
+    names = [name for name in next(iter(rows.values()), {}) if name not in ("attrs", "document", "key")]
     names = [name for name in names if any(fields[name] not in (None, "") for fields in rows.values())]
     _print_table(names, ([fields[name] for name in names] for _, fields in sorted(rows.items())))
+
+
+def _listed(kind: str, state: states.State) -> Mapping[str, Mapping[str, Any]]:
+    """Return the rows of a kind; hosts with their address, which is what one looks for."""
+    if kind != "host":
+        return state[kind]
+    addresses = {fields["host"]: address for address, fields in state["address"].items()}
+    return {
+        name: {"name": name, "address": addresses.get(name), **fields} for name, fields in state[kind].items()
+    }
 
 
 def _show_one(kind: str, name: str, state: states.State, as_json: bool) -> None:
@@ -160,7 +174,11 @@ def _show_one(kind: str, name: str, state: states.State, as_json: bool) -> None:
 
 def _parts(kind: str) -> list[str]:
     """Return the kinds whose rows belong to a row of this kind, for their key begins with its key."""
-    return [name for name, other in kinds().items() if other.natural.parts[0] == kind and len(other.natural.parts) > 1]
+    return [
+        name
+        for name, other in kinds().items()
+        if other.natural.parts[0] == kind and len(other.natural.parts) > 1
+    ]
 
 
 def _require_kind(kind: str) -> None:
@@ -179,7 +197,9 @@ def _what(row: Mapping[str, Any]) -> str:
     if row["action"] != "update":
         return what
     before, after = row["before"], row["after"]
-    return what + ": " + ", ".join(f"{n} {before[n]} → {after[n]}" for n in after if before.get(n) != after[n])
+    return (
+        what + ": " + ", ".join(f"{n} {before[n]} → {after[n]}" for n in after if before.get(n) != after[n])
+    )
 
 
 def _change(change: Change) -> dict[str, Any]:

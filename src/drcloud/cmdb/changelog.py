@@ -67,11 +67,19 @@ def _record(session: Session, _flush: UOWTransaction) -> None:
         return
     unit: Unit | None = session.info.get("unit")
     if unit is None:
-        raise RuntimeError(f"declared rows are written with Store.write only: {rows[0]['kind']} {rows[0]['key']}")
+        raise RuntimeError(
+            f"declared rows are written with Store.write only: {rows[0]['kind']} {rows[0]['key']}"
+        )
     first = advance(session, DECLARED, len(rows))
     moment = now()
     for number, row in enumerate(rows, first):
-        row |= {"seq": number, "at": moment, "actor": unit.actor, "reason": unit.reason, "ticket": unit.ticket}
+        row |= {
+            "seq": number,
+            "at": moment,
+            "actor": unit.actor,
+            "reason": unit.reason,
+            "ticket": unit.ticket,
+        }
     session.connection().execute(insert(ChangeLog), rows)
 
 
@@ -81,7 +89,7 @@ def _refuse_bulk(state: ORMExecuteState) -> None:
     writes = state.is_insert or state.is_update or state.is_delete
     mapper = state.bind_mapper
     if writes and mapper is not None and issubclass(mapper.class_, Declared):
-        raise RuntimeError(f"bulk writes of {mapper.class_.__tablename__} would not be logged: change rows")
+        raise RuntimeError(f"bulk writes of {mapper.class_.__name__} would not be logged: change rows")
 
 
 def _changes(session: Session) -> Iterator[Document]:

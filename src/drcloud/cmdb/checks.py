@@ -33,7 +33,9 @@ def duplicates(items: Iterable[Item]) -> list[Problem]:
             continue
         name = f"{item.kind.replace('_', ' ')} {item.key}"
         place = item.where("address") if item.kind == "address" else item.position
-        problems[item.position] = Problem(place, f"{name} is declared twice, first in {spell(other.position)}")
+        problems[item.position] = Problem(
+            place, f"{name} is declared twice, first in {spell(other.position)}"
+        )
     return list(problems.values())
 
 
@@ -54,7 +56,9 @@ def _references(items: Iterable[Item], final: State) -> Iterator[Problem]:
             if target is not None and value is not None and value not in final[target]:
                 hint = meant(str(value), list(final[target])) or "declare it in the file"
                 what = target.replace("_", " ")
-                yield Problem(item.where(name), f"there is no {what} {value!r} in the file or the CMDB: {hint}")
+                yield Problem(
+                    item.where(name), f"there is no {what} {value!r} in the file or the CMDB: {hint}"
+                )
 
 
 def _unique(items: list[Item], final: State) -> Iterator[Problem]:
@@ -69,7 +73,9 @@ def _unique(items: list[Item], final: State) -> Iterator[Problem]:
                 continue
             other = owners.setdefault(value, key)
             if other != key and key in mine:
-                yield Problem(mine[key].where(names[-1]), f"{words.format(**fields)} belongs to {kind} {other} already")
+                yield Problem(
+                    mine[key].where(names[-1]), f"{words.format(**fields)} belongs to {kind} {other} already"
+                )
 
 
 def _overlaps(items: Iterable[Item], final: State) -> Iterator[Problem]:
@@ -155,7 +161,9 @@ def _with_role(role: str, use: str) -> Callable[[Item, State, State], Iterator[P
         host = final["host"].get(item.fields["host"])
         if host is not None and host["role"] != role:
             name = item.fields["host"]
-            yield Problem(item.position, f"host {name} has the role {host['role']}: {use} needs the role {role}")
+            yield Problem(
+                item.position, f"host {name} has the role {host['role']}: {use} needs the role {role}"
+            )
 
     return check
 

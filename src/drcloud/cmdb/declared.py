@@ -123,7 +123,7 @@ class BlockDevice(Declared, Base):
 
 
 class Prefix(Declared, Base):
-    """An IP prefix. ``first`` and ``last`` are fixed-width hexadecimal, so that text order is address order."""
+    """An IP prefix. ``first`` and ``last`` are fixed-width text, so text order is address order."""
 
     __tablename__ = "prefix"
     natural = Natural(("cidr",))

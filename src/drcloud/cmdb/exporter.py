@@ -69,9 +69,11 @@ def _by(rows: Iterable[Fields], owner: str) -> dict[str, list[Fields]]:
 
 def _idc(key: str, fields: Fields, state: State) -> Fields:
     rooms = [(name, room) for name, room in state["room"].items() if room["idc"] == key]
-    return _some(fields, "code", "name") | (
-        {"rooms": [_room(name, room, state) for name, room in rooms]} if rooms else {}
-    ) | _some(fields, "attrs")
+    return (
+        _some(fields, "code", "name")
+        | ({"rooms": [_room(name, room, state) for name, room in rooms]} if rooms else {})
+        | _some(fields, "attrs")
+    )
 
 
 def _room(key: str, fields: Fields, state: State) -> Fields:
@@ -122,4 +124,9 @@ def _placement(key: str, fields: Fields, state: State) -> Fields:
 
 def _channel(fields: Fields, state: State) -> Fields:
     release = state["release"][fields["release"]]
-    return {"app": fields["app"], "tag": fields["tag"], "release": release["tag"], "digest": release["digest"]}
+    return {
+        "app": fields["app"],
+        "tag": fields["tag"],
+        "release": release["tag"],
+        "digest": release["digest"],
+    }

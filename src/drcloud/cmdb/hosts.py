@@ -26,8 +26,8 @@ def objection(name: str, current: str, wanted: str) -> str | None:
         return f"{wanted!r} is no state of a host: it is one of {', '.join(HOST_STATES)}"
     if wanted == current or wanted in MOVES[current]:
         return None
-    allowed = " or ".join(state for state in HOST_STATES if state in MOVES[current])
-    return f"host {name} is {current} and cannot become {wanted}: from there it can become {allowed or 'nothing else'}"
+    allowed = " or ".join(state for state in HOST_STATES if state in MOVES[current]) or "nothing else"
+    return f"host {name} is {current} and cannot become {wanted}: from there it can become {allowed}"
 
 
 def transition(session: Session, host: Host, state: str) -> None:
@@ -50,8 +50,8 @@ def pin_keys(session: Session, host: Host, keys: Mapping[str, str], *, replace: 
             host.keys.append(HostKey(type=kind, key=text))
         elif known.key != text and not replace:
             raise InvalidInputError(
-                f"host {host.name} shows another {kind} key than the pinned one: it was reinstalled, or somebody "
-                "stands in between; find out which before you replace the pinned key"
+                f"host {host.name} shows another {kind} key than the pinned one: it was reinstalled, or "
+                "somebody stands in between; find out which before you replace the pinned key"
             )
         else:
             known.key = text

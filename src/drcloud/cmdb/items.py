@@ -65,7 +65,9 @@ def _idc(idc: IdcEntry, position: Position) -> Iterator[Item]:
 
 def _plain(document: Document) -> Iterator[Item]:
     for number, environment in enumerate(document.environments):
-        yield Item("environment", environment.name, environment.said("name", "attrs"), ("environments", number))
+        yield Item(
+            "environment", environment.name, environment.said("name", "attrs"), ("environments", number)
+        )
     for number, prefix in enumerate(document.prefixes):
         fields = prefix.said("cidr", "idc", "purpose", "attrs")
         yield Item("prefix", prefix.cidr, fields, ("prefixes", number))
@@ -98,7 +100,7 @@ def _host(host: HostEntry, position: Position, prefixes: PrefixTable) -> Iterato
 
 def _placement(entry: PlacementEntry, position: Position) -> Iterator[Item]:
     key = f"{entry.app}@{entry.env}"
-    fields = {"app": entry.app, "environment": entry.env}
+    fields: Fields = {"app": entry.app, "environment": entry.env}
     fields |= entry.said("min_in_service", "batch", "lb_port", "attrs")
     yield Item("placement", key, fields, position, {"environment": ("env",)})
     for number, host in enumerate(entry.hosts):

@@ -49,7 +49,9 @@ def acquire(
         moment = now()
         _drop_expired(session, wanted, moment)
         return {
-            name: _take(session, Lease(name=name, exclusive=wanted[name], holder=holder, purpose=purpose), moment, ttl)
+            name: _take(
+                session, Lease(name=name, exclusive=wanted[name], holder=holder, purpose=purpose), moment, ttl
+            )
             for name in sorted(wanted)
         }
 
@@ -60,7 +62,9 @@ def renew(store: Store, holder: str, ttl: timedelta) -> dict[str, int]:
         lock(session, LEASE)
         leases = session.scalars(select(Lease).where(Lease.holder == holder)).all()
         if not leases:
-            raise LockedError(f"the leases of {holder} have expired and were taken over: stop, and look at the run")
+            raise LockedError(
+                f"the leases of {holder} have expired and were taken over: stop, and look at the run"
+            )
         for lease in leases:
             lease.expires_at = now() + ttl
         return {lease.name: lease.token for lease in leases}
@@ -76,7 +80,9 @@ def release(store: Store, holder: str) -> None:
 def held(store: Store) -> list[Held]:
     """Return the leases in force, by name."""
     with store.read() as session:
-        rows = session.scalars(select(Lease).where(Lease.expires_at > now()).order_by(Lease.name, Lease.holder))
+        rows = session.scalars(
+            select(Lease).where(Lease.expires_at > now()).order_by(Lease.name, Lease.holder)
+        )
         return [
             Held(
                 name=row.name,
@@ -93,7 +99,9 @@ def held(store: Store) -> list[Held]:
 
 def _drop_expired(session: Session, wanted: dict[str, bool], moment: datetime) -> None:
     """Drop the holders that let one of the wanted locks expire, with everything they held."""
-    late = session.scalars(select(Lease.holder).where(Lease.name.in_(wanted), Lease.expires_at <= moment)).all()
+    late = session.scalars(
+        select(Lease.holder).where(Lease.name.in_(wanted), Lease.expires_at <= moment)
+    ).all()
     session.execute(delete(Lease).where(Lease.holder.in_(late)))
 
 

@@ -47,12 +47,14 @@ def registry(session: Session, name: str) -> Registry:
 def placement(session: Session, app_name: str, env: str) -> Placement:
     """Return where an app runs in an environment; unknown apps and environments are told apart."""
     found = select(Placement).where(
-        Placement.app_id == app(session, app_name).id, Placement.environment_id == environment(session, env).id
+        Placement.app_id == app(session, app_name).id,
+        Placement.environment_id == environment(session, env).id,
     )
     row = session.scalars(found).one_or_none()
     if row is None:
         raise NotFoundError(
-            f"app {app_name} has no placement in {env}: add one under `placements` to the CMDB file and import it"
+            f"app {app_name} has no placement in {env}: "
+            "add one under `placements` to the CMDB file and import it"
         )
     return row
 

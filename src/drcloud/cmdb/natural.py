@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect, select
-from sqlalchemy.orm import RelationshipDirection, Session
+from sqlalchemy.orm import Mapper, RelationshipDirection, Session
 from sqlalchemy.orm.util import identity_key
 
 from drcloud.cmdb import declared as _declared  # noqa: F401  (defines the tables)
@@ -42,9 +42,13 @@ class Kind:
 @cache
 def kinds() -> dict[str, Kind]:
     """Return all kinds; what is referred to comes before what refers."""
-    models = {m.class_.__tablename__: m.class_ for m in Base.registry.mappers if issubclass(m.class_, Declared)}
+    models = {mapper.class_.__tablename__: mapper.class_ for mapper in _declared_mappers()}
     order = [table.name for table in Base.metadata.sorted_tables if table.name in models]
     return {name: _kind(models[name]) for name in order}
+
+
+def _declared_mappers() -> list[Mapper[Any]]:
+    return [mapper for mapper in Base.registry.mappers if issubclass(mapper.class_, Declared)]
 
 
 def _kind(model: Any) -> Kind:

@@ -17,7 +17,19 @@ from drcloud.cmdb.store import Store
 from drcloud.errors import InvalidInputError
 
 REQUIRED = frozenset(
-    {"name", "app", "env", "slot", "tag", "digest", "revision", "deployment", "status", "health", "started_at"}
+    {
+        "name",
+        "app",
+        "env",
+        "slot",
+        "tag",
+        "digest",
+        "revision",
+        "deployment",
+        "status",
+        "health",
+        "started_at",
+    }
 )
 
 

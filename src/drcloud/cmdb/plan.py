@@ -35,7 +35,11 @@ class Change:
         """Return the change as a line of a diff."""
         head = f"{SIGNS[self.action]} {self.kind} {self.key}"
         if self.action == "update":
-            return head + "  " + ", ".join(f"{name}: {self.before[name]!r} → {self.after[name]!r}" for name in self.after)
+            return (
+                head
+                + "  "
+                + ", ".join(f"{name}: {self.before[name]!r} → {self.after[name]!r}" for name in self.after)
+            )
         return head
 
 
@@ -122,11 +126,18 @@ def _removals(document: Document, items: list[Item], state: State) -> Iterator[C
 
 
 def _writes(items: Iterable[Item], state: State) -> Iterator[Change]:
-    versions = {item.fields["app"]: item.fields["number"] for item in items if item.kind == "app_spec_version"}
+    versions = {
+        item.fields["app"]: item.fields["number"] for item in items if item.kind == "app_spec_version"
+    }
     hosts = {item.key for item in items if item.kind == "host"}
     for item in items:
         known = state[item.kind].get(item.key)
-        if known and item.kind == "address" and known["host"] != item.fields["host"] and known["host"] in hosts:
+        if (
+            known
+            and item.kind == "address"
+            and known["host"] != item.fields["host"]
+            and known["host"] in hosts
+        ):
             known = None
         fields = dict(item.fields)
         if item.kind == "app" and item.key in versions:

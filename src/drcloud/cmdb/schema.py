@@ -52,8 +52,8 @@ def refuse_newer(found: str | None, label: str) -> None:
 def upgrade(connection: Connection, label: str) -> tuple[str | None, str]:
     """Migrate to this program's schema, inside the connection's transaction; return from and to."""
     # Imported here: opening a CMDB must not pay for what only init and upgrade need.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})

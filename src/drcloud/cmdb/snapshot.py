@@ -154,7 +154,7 @@ def _hosts(session: Session) -> tuple[HostRow, ...]:
     return tuple(_host(row, disks) for row in rows)
 
 
-def _host(row: Row[Any], disks: dict[int, list[Document]]) -> HostRow:
+def _host(row: Row[*tuple[Any, ...]], disks: dict[int, list[Document]]) -> HostRow:
     values = row._asdict()
     row_id = values.pop("id")
     if values["rack"] is not None:
@@ -204,7 +204,14 @@ def _apps(session: Session) -> tuple[AppRow, ...]:
 
 
 def _placements(session: Session) -> tuple[PlacementRow, ...]:
-    columns = (Placement.id, App.name, Environment.name, Placement.min_in_service, Placement.batch, Placement.lb_port)
+    columns = (
+        Placement.id,
+        App.name,
+        Environment.name,
+        Placement.min_in_service,
+        Placement.batch,
+        Placement.lb_port,
+    )
     rows = session.execute(
         select(*columns).join(Placement.app).join(Placement.environment).order_by(App.name, Environment.name)
     ).all()

@@ -55,17 +55,21 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except StaleDataError as error:
-        raise LockedError("somebody else changed the same object meanwhile: read it again, then write") from error
+        raise LockedError(
+            "somebody else changed the same object meanwhile: read it again, then write"
+        ) from error
     except IntegrityError as error:
-        raise InvalidInputError(f"the CMDB refuses the write, it would break a rule: {_line(error)}") from error
-    except DBAPIError as error:
+        raise InvalidInputError(
+            f"the CMDB refuses the write, it would break a rule: {_first_line(error.orig)}"
+        ) from error
+    except (DBAPIError, sqlite3.Error) as error:
         if translation := _translation(error, url):
             raise translation from error
         raise
 
 
-def _translation(error: DBAPIError, url: URL) -> DrcloudError | None:
-    cause = error.orig
+def _translation(error: DBAPIError | sqlite3.Error, url: URL) -> DrcloudError | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         what = _sqlite(cause)
     else:
@@ -73,7 +77,7 @@ def _translation(error: DBAPIError, url: URL) -> DrcloudError | None:
         what = _postgresql(code or _guess(str(cause)))
     if what is None:
         return None
-    return CmdbError(f"CMDB {label(url)} {what} ({_line(error)})")
+    return CmdbError(f"CMDB {label(url)} {what} ({_first_line(cause)})")
 
 
 def _sqlite(cause: sqlite3.Error) -> str | None:
@@ -98,6 +102,6 @@ def _guess(message: str) -> str:
     return "08"
 
 
-def _line(error: DBAPIError) -> str:
-    lines = str(error.orig).strip().splitlines()
-    return lines[0] if lines else type(error.orig).__name__
+def _first_line(cause: BaseException | None) -> str:
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

@@ -47,13 +47,17 @@ class YamlFile:
         lines = sorted({(self.line(one.position), spell(one.position), one.message) for one in problems})
         if lines:
             raise InvalidInputError(
-                "\n".join(f"{self.name}:{line}: {where}{': ' if where else ''}{what}" for line, where, what in lines)
+                "\n".join(
+                    f"{self.name}:{line}: {where}{': ' if where else ''}{what}" for line, where, what in lines
+                )
             )
 
 
 def spell(position: Position) -> str:
     """Return a position as people write it: ``hosts[3].address``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in position).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in position).removeprefix(
+        "."
+    )
 
 
 def read(path: Path | str) -> YamlFile:
@@ -83,7 +87,9 @@ def _text(name: str) -> str:
     except FileNotFoundError:
         raise InvalidInputError(f"{name}: there is no such file") from None
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{name}: the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
+        raise InvalidInputError(
+            f"{name}: the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
+        ) from None
     except OSError as error:
         raise InvalidInputError(f"{name}: the file cannot be read: {error.strerror}") from None
 
@@ -121,7 +127,9 @@ class _Builder:
         for key_node, _ in node.value:
             key, line = self._key(key_node), key_node.start_mark.line + 1
             if key in seen:
-                raise InvalidInputError(f"{self._name}:{line}: {key!r} stands here twice, first in line {seen[key]}")
+                raise InvalidInputError(
+                    f"{self._name}:{line}: {key!r} stands here twice, first in line {seen[key]}"
+                )
             seen[key] = line
 
     def _key(self, node: yaml.Node) -> str:

@@ -712,7 +712,7 @@ def _deployment_step() -> None:
         sa.Column("changed_at", TIME, nullable=False),
         sa.Column("id", ROW, nullable=False),
         sa.CheckConstraint(
-            "state IN ('pending', 'claimed', 'done', 'unchanged', 'failed', 'reverted', 'unreachable', 'skipped')",
+            "state IN ('pending', 'claimed', 'done', 'unchanged', 'failed', 'reverted', 'unreachable', 'skipped')",  # noqa: E501
             name=op.f("ck_deployment_step_state"),
         ),
         sa.ForeignKeyConstraint(
