@@ -15,7 +15,7 @@ from rich.text import Text
 
 from drcloud.runs import events
 from drcloud.runs.events import Event
-from drcloud.runs.lines import Batches, Tally, failure
+from drcloud.runs.lines import Batches, Tally, clock, failure
 
 QUIET_SECONDS = 20.0
 # What ansible-playbook prints that is worth showing with --diff, and with --verbose.
@@ -60,21 +60,28 @@ class Progress:
                 self._print(self._batches.title(str(event.data["name"])), "bold")
             elif event.type == events.TASK_START:
                 self._end_task()
-                self.task = Tally(event.task or "?")
+                self.task = Tally(event.task or "?", self._elapsed())
             elif event.type == events.STATS:
                 self._end_task()
             elif event.host and self.task:
                 self._host(self.task, event.host, event)
 
-    def elapsed(self) -> float:
-        """Return the seconds since the beginning."""
+    def now(self) -> str:
+        """Return what goes on at this moment."""
+        task = self.task
+        what = f"{task.name}  {task.progress()}" if task else "…"
+        return f"{clock(self._elapsed()):>4}  {what}"
+
+    def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
     def remind(self) -> None:
         """Say in a log that a long task is still going on, if nothing was said for a while."""
         with self._lock:
             if self.task and time.monotonic() - self._spoke >= QUIET_SECONDS:
-                self._print(f"{self.task.line(self.elapsed())} … {self.task.progress()}", "dim")
+                self._print(
+                    f"{self.task.head()}  {self.task.progress()} after {clock(self._elapsed())}", "dim"
+                )
 
     def _host(self, task: Tally, host: str, event: Event) -> None:
         if event.type == events.HOST_START:
@@ -88,9 +95,7 @@ class Progress:
     def _end_task(self) -> None:
         task, self.task = self.task, None
         if task and not task.silent:
-            self._print(
-                task.line(self.elapsed()), "red" if task.bad else "yellow" if task.changed else "green"
-            )
+            self._print(task.line(), "red" if task.bad else "yellow" if task.changed else "green")
 
     def _print(self, line: str, style: str) -> None:
         self._spoke = time.monotonic()
@@ -113,9 +118,7 @@ class _Now:
         self._spinner = Spinner("dots")
 
     def __rich__(self) -> Spinner:
-        task = self._progress.task
-        text = f"{task.name}  {task.progress()}" if task else "…"
-        self._spinner.update(text=Text(text, style="cyan", no_wrap=True, overflow="ellipsis"))
+        self._spinner.update(text=Text(self._progress.now(), style="cyan", no_wrap=True, overflow="ellipsis"))
         return self._spinner
 
 

@@ -30,9 +30,10 @@ def failure(host: str, word: str, message: str) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """One task: who has begun it, and how it went where it is done."""
+    """One task: when it began (seconds into the run), who has begun it, how it went where it is done."""
 
     name: str
+    began: float = 0.0
     hosts: set[str] = field(default_factory=set)
     results: dict[str, str] = field(default_factory=dict)
 
@@ -69,9 +70,13 @@ class Tally:
         """Return how far the task is."""
         return f"{len(self.results)} of {len(self.hosts)} hosts" if self.hosts else ""
 
-    def line(self, elapsed: float) -> str:
-        """Return the line of a finished task; ``elapsed`` is seconds since the beginning of the run."""
-        return f"{clock(elapsed):>6}  {self.name:<{NAME_WIDTH}}  {counts(self.words())}".rstrip()
+    def head(self) -> str:
+        """Return the part of the line that is known when the task begins."""
+        return f"{clock(self.began):>6}  {self.name:<{NAME_WIDTH}}"
+
+    def line(self) -> str:
+        """Return the line of a finished task."""
+        return f"{self.head()}  {counts(self.words())}".rstrip()
 
 
 @dataclass(slots=True)
