@@ -37,7 +37,8 @@ def expand(text: str, subject: str) -> str:
             raise InvalidInputError(f"{subject}: the environment variable {name} is not set (in {text!r})")
         return os.environ[name]
 
-    return str(Path(VARIABLE.sub(value, text)).expanduser())
+    # Not through Path: the text may be a URL, in which slashes count.
+    return os.path.expanduser(VARIABLE.sub(value, text))
 
 
 def _from_environment(reference: str, name: str) -> str:

@@ -58,7 +58,9 @@ def ssh_config(
 
 
 def _table(rows: snapshot.Snapshot, found: inventory.Inventory) -> Table:
-    table = Table("host", "role", "state", "rack", "address", "through", "runs")
+    table = Table(box=None, pad_edge=False)
+    for title in ("host", "role", "state", "rack", "address", "through", "runs"):
+        table.add_column(title, overflow="fold")
     for row in rows.hosts:
         if row.name not in found.hosts:
             continue
