@@ -63,7 +63,8 @@ def _of_a_lab(url: str, lab: Lab) -> bool:
 def ensure(lab: Lab) -> bool:
     """Start the lab's own engine unless it answers, also over what a killed one left."""
     url = f"unix://{lab.socket}"
-    if answers(url):
+    # An engine that is alive but silent is busy or starting: ending it would end all hosts.
+    if answers(url) or (_daemons(lab) and processes.wait(lambda: answers(url), _START_SECONDS)):
         return False
     stop(lab)
     for name in ("data", "exec", "log"):
@@ -79,7 +80,7 @@ def stop(lab: Lab) -> bool:
 
     Works by what the kernel knows (cgroups, command lines, mounts), for the engine may be half started.
     """
-    found = _end(lambda: processes.with_word(f"--data-root={lab.engine / 'data'}"), signal.SIGTERM)
+    found = _end(lambda: _daemons(lab), signal.SIGTERM)
     found |= _end(lambda: processes.with_word(str(lab.engine / "exec")))
     found |= _end(lambda: _members(lab))
     found |= unmount(lab.engine)
@@ -124,6 +125,10 @@ def _spawn(lab: Lab) -> None:
             stderr=log,
             start_new_session=True,
         )
+
+
+def _daemons(lab: Lab) -> list[int]:
+    return processes.with_word(f"--data-root={lab.engine / 'data'}")
 
 
 def _log(lab: Lab) -> Path:

@@ -13,7 +13,7 @@ import drcloud
 from drcloud.errors import InvalidInputError
 
 # An interface name has at most 15 characters, and the bridge is called "drc-<id>".
-_ID = re.compile(r"^[a-z0-9][a-z0-9-]{0,10}$")
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,10}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def locate(environ: Mapping[str, str] | None = None, start: Path | None = None) 
     env = os.environ if environ is None else environ
     checkout = find_checkout(start or Path.cwd())
     identifier = env.get("DRCLOUD_LAB_ID") or identify(checkout)
-    if not _ID.match(identifier):
+    if not _ID.fullmatch(identifier):
         raise InvalidInputError(
             f"DRCLOUD_LAB_ID {identifier!r} is not a lab id: use up to 11 lower-case letters, digits, hyphens"
         )
@@ -95,9 +95,7 @@ def find_checkout(start: Path) -> Path:
     """Return the nearest checkout above ``start``, else the one this package lies in."""
     package = Path(drcloud.__file__).resolve()
     for directory in (start.resolve(), *start.resolve().parents, *package.parents):
-        if (directory / "roles" / "lab_hosts").is_dir() and (
-            directory / "playbooks" / "lab_up.yml"
-        ).is_file():
+        if (directory / "roles" / "lab_hosts" / "tasks" / "main.yml").is_file():
             return directory
     raise InvalidInputError(
         "drcloud lab works only in a checkout of drCloud: clone the repository and run it there"
