@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from sqlalchemy import select
 
 from drcloud.cmdb.declared import Registry
 from drcloud.cmdb.store import Store
 
-_WHOLE = re.compile(r"env:(\w+)\Z")
-_INSIDE = re.compile(r"\$\{?(\w+)\}?")
+_SECRET = re.compile(r"env:(\w+)\Z")
+_IN_PATH = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 def names(store: Store) -> set[str]:
-    """Return the names in ``env:NAME`` and ``file:${NAME}/…`` references of the CMDB."""
+    """Return the variables in ``env:NAME`` and ``file:${NAME}/…`` references of the CMDB."""
+    return secrets(store) | paths(store)
+
+
+def secrets(store: Store) -> set[str]:
+    """Return the variables whose values are secrets."""
+    return {match[1] for text in _references(store) if (match := _SECRET.match(text))}
+
+
+def paths(store: Store) -> set[str]:
+    """Return the variables that stand in paths of secret files."""
+    found = (_IN_PATH.findall(text) for text in _references(store) if text.startswith("file:"))
+    return {braced or bare for matches in found for braced, bare in matches}
+
+
+def _references(store: Store) -> list[str]:
     with store.read() as session:
         rows = session.execute(select(Registry.password, Registry.ca)).all()
-    return named(reference for row in rows for reference in row if reference)
-
-
-def named(references: Iterable[str]) -> set[str]:
-    """Return the variables that references name."""
-    found: set[str] = set()
-    for reference in references:
-        whole = _WHOLE.match(reference)
-        found |= {whole[1]} if whole else set(_INSIDE.findall(reference))
-    return found
+    return [text for row in rows for text in row if text]
