@@ -14,8 +14,8 @@ description:
   - The source is a YAML file with a name that ends in C(.cmdb.yml) or C(.cmdb.yaml).
   - Values of the CMDB are data and never templated. Only the expressions of the source file are.
   - A CMDB that cannot be read, that is of another schema or that holds no hosts is an error, and nothing of
-    it is used. Set C(any_unparsed_is_failed) in the section C([inventory]) of C(ansible.cfg): ansible-core
-    itself only warns of a source that it could not parse.
+    it is used. Set C(any_unparsed_is_failed) in the section C([inventory]) of C(ansible.cfg), because
+    ansible-core itself only warns of a source that it could not parse.
   - Retired hosts are left out, also as members of placements and load-balancer pools.
 extends_documentation_fragment:
   - ansible.builtin.constructed
