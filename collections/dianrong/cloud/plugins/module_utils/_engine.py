@@ -56,6 +56,14 @@ class Engine:
     def __init__(self, path=SOCKET):
         self.path = path
 
+    def info(self):
+        """Return what the engine says of itself, its effective configuration included."""
+        return self._json("GET", "/info")
+
+    def version(self):
+        """Return the engine's versions."""
+        return self._json("GET", "/version")
+
     def containers(self, label):
         """Return all containers that carry a label, inspected; stopped ones too."""
         query = {"all": "1", "filters": json.dumps({"label": [label]})}

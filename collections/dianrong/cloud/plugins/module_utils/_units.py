@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A systemd unit on a host: read its state and decide (pure) what has to be done to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "InvocationID",
+    "ActiveEnterTimestampMonotonic",
+    "ExecStart",
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What systemd says about a unit."""
+
+    name: str
+    present: bool
+    active: bool
+    enabled: bool
+    stale: bool
+    invocation: str = ""
+    entered: float = 0.0
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What to do with a unit, in this order: daemon-reload, enable, then one action."""
+
+    daemon_reload: bool
+    enable: bool
+    action: str
+
+    @property
+    def changed(self):
+        """Whether anything that matters to the service happens (a daemon-reload alone does not)."""
+        return self.enable or self.action != "none"
+
+
+def parse(name, shown):
+    """Return the unit that ``systemctl show`` described."""
+    found = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    return Unit(
+        name=name,
+        present=found.get("LoadState") not in (None, "", "not-found"),
+        active=found.get("ActiveState") in ("active", "reloading"),
+        # A static or generated unit cannot be enabled; it starts for other reasons.
+        enabled=found.get("UnitFileState") in ("enabled", "static", "indirect", "generated", "alias"),
+        stale=found.get("NeedDaemonReload") == "yes",
+        invocation=found.get("InvocationID", ""),
+        entered=int(found.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
+        command=found.get("ExecStart", ""),
+    )
+
+
+def read(module, name):
+    """Ask systemd about a unit."""
+    arguments = ["systemctl", "show", name, "--property=" + ",".join(PROPERTIES)]
+    code, output, errors = module.run_command(arguments)
+    if code:
+        module.fail_json(msg=f"unit {name}: systemd does not answer: {errors.strip() or output.strip()}")
+    return parse(name, output)
+
+
+def started_at(unit):
+    """Return when the unit became active, in seconds of the wall clock as it is now."""
+    return time.time() - time.monotonic() + unit.entered
+
+
+def decide(unit, restart=False, reload=False):
+    """Return the steps that leave the unit enabled and running, on what it should have read; pure."""
+    if not unit.active:
+        action = "start"
+    elif restart:
+        action = "restart"
+    else:
+        action = "reload" if reload else "none"
+    return Steps(unit.stale, not unit.enabled, action)
+
+
+def apply(module, unit, steps):
+    """Take the steps; on failure say what the unit itself said last."""
+    if steps.daemon_reload:
+        _systemctl(module, unit.name, "daemon-reload")
+    if steps.enable:
+        _systemctl(module, unit.name, "enable", "--quiet", unit.name)
+    if steps.action in ("start", "restart"):
+        # A unit that failed too often refuses to start until it is reset.
+        module.run_command(["systemctl", "reset-failed", unit.name])
+    if steps.action != "none":
+        _systemctl(module, unit.name, steps.action, unit.name)
+
+
+def last_words(module, name, lines=8):
+    """Return the last lines of the unit's log in one line, for an error message."""
+    command = ["journalctl", "--unit", name, "--lines", str(lines), "--output=cat", "--no-pager"]
+    output = module.run_command(command)[1]
+    return " | ".join(line.strip() for line in output.splitlines() if line.strip())
+
+
+def _systemctl(module, name, *arguments):
+    code, output, errors = module.run_command(["systemctl", *arguments])
+    if code:
+        said = errors.strip() or output.strip()
+        module.fail_json(
+            msg=f"unit {name}: systemctl {arguments[0]} failed: {said}; its last words: {last_words(module, name)}"
+        )

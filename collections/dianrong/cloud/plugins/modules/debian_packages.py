@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: debian_packages
+short_description: Have Debian packages installed
+version_added: 0.1.0
+description:
+  - Installs the packages that are missing or of another version than asked for, in one run of C(apt-get).
+  - Needs nothing but C(dpkg) and C(apt-get), so it also predicts on a bare host, where M(ansible.builtin.apt) asks for
+    C(python3-apt) first; when there is nothing to do it costs one C(dpkg-query).
+  - An installation that was interrupted before is completed first.
+options:
+  names:
+    description:
+      - Packages, as V(name) for any version or V(name=version) for exactly that one.
+    type: list
+    elements: str
+    required: true
+  recommends:
+    description:
+      - Also install what the packages recommend.
+    type: bool
+    default: false
+  start_services:
+    description:
+      - Whether the services of the packages may start at once, or only when they have been configured.
+    type: bool
+    default: true
+  lists_valid_for:
+    description:
+      - How old, in seconds, the package lists may be before they are fetched again. They are only fetched when something has to be installed.
+    type: int
+    default: 3600
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: debian
+    support: full
+author:
+  - drCloud contributors (@dianrong)
+"""
+
+EXAMPLES = r"""
+- name: The distribution's Docker Engine, not started before it is configured
+  dianrong.cloud.debian_packages:
+    names: [docker.io, python3-docker]
+    start_services: false
+"""
+
+RETURN = r"""
+installed:
+  description: What was, or in check mode would be, installed.
+  returned: success
+  type: list
+  elements: str
+  sample: [docker.io]
+"""
+
+import contextlib
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _packages
+
+LISTS = "/var/lib/apt/lists"
+POLICY = "/usr/sbin/policy-rc.d"
+# invoke-rc.d(8): 101 forbids the action.
+FORBID = "#!/bin/sh\n# drCloud: no service starts before it is configured\nexit 101\n"
+ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "NEEDRESTART_SUSPEND": "1"}
+APT_GET = (
+    "apt-get", "--quiet", "--yes",
+    "--option=DPkg::Lock::Timeout=300", "--option=Acquire::Retries=3",
+    "--option=Dpkg::Options::=--force-confdef", "--option=Dpkg::Options::=--force-confold",
+)  # fmt: skip
+
+
+def read_installed(module, names):
+    """Return what dpkg knows of the packages."""
+    program = module.get_bin_path("dpkg-query")
+    if program is None:
+        module.fail_json(msg="this host has no dpkg; dianrong.cloud installs on Debian and its kin only")
+    output = module.run_command([program, "--show", "--showformat", _packages.QUERY_FORMAT, *names])[1]
+    return _packages.parse_installed(output)
+
+
+def run(module, *arguments):
+    """Run apt-get or dpkg; fail with its own words."""
+    code, output, errors = module.run_command(list(arguments), environ_update=ENVIRONMENT)
+    if code:
+        said = _packages.complaint(output, errors)
+        module.fail_json(msg=f"{' '.join(arguments[:1] + arguments[-1:])}: {said}", rc=code)
+
+
+def lists_age():
+    """Return the age of the package lists in seconds."""
+    with contextlib.suppress(FileNotFoundError):
+        lists = [entry for entry in os.scandir(LISTS) if entry.name.endswith(("Release", "Packages", ".lz4"))]
+        if lists:
+            return time.time() - os.stat(LISTS).st_mtime
+    return float("inf")
+
+
+@contextlib.contextmanager
+def services_held(hold):
+    """Keep Debian's maintainer scripts from starting services meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        with open(POLICY, encoding="utf-8", errors="replace") as handle:
+            # A killed run leaves our policy behind; one that is not ours stays.
+            hold = hold and handle.read() == FORBID
+    if not hold:
+        yield
+        return
+    with open(POLICY, "w", encoding="utf-8") as handle:
+        handle.write(FORBID)
+        os.fchmod(handle.fileno(), 0o755)
+    try:
+        yield
+    finally:
+        os.unlink(POLICY)
+
+
+def install(module, plan):
+    """Install what the plan names."""
+    given = module.params
+    with services_held(not given["start_services"]):
+        if plan.repair:
+            run(module, "dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
+        if not plan.install:
+            return
+        if lists_age() > given["lists_valid_for"]:
+            run(module, *APT_GET, "update")
+        recommends = "--install-recommends" if given["recommends"] else "--no-install-recommends"
+        downgrades = ["--allow-downgrades"] if any("=" in name for name in plan.install) else []
+        run(module, *APT_GET, recommends, *downgrades, "install", *plan.install)
+
+
+def ensure(module):
+    """Read, plan, apply; return the task's result."""
+    names = [_packages.split(name)[0] for name in module.params["names"]]
+    plan = _packages.plan(module.params["names"], read_installed(module, names))
+    changed = bool(plan.install) or plan.repair
+    if changed and not module.check_mode:
+        install(module, plan)
+    diff = {"before": plan.before, "after": plan.after}
+    return {"changed": changed, "installed": list(plan.install), "diff": diff}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "recommends": {"type": "bool", "default": False},
+            "start_services": {"type": "bool", "default": True},
+            "lists_valid_for": {"type": "int", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**ensure(module))
+    except _packages.PackageError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: managed_files
+short_description: Keep a set of files on a host as declared, in one pass
+version_added: 0.1.0
+description:
+  - Writes files with their owner and mode, each at once or not at all, and removes those declared absent.
+  - Does for a whole set of files what one M(ansible.builtin.copy) task per file would do, for the price of one.
+  - Secret content is given as a reference, is read on the controller, and never shows in output or diff.
+options:
+  files:
+    description:
+      - The files. A path may stand here only once.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path. Missing directories above it are made.
+        type: path
+        required: true
+      content:
+        description: What the file holds. It is not templated again on the host.
+        type: str
+      secret:
+        description:
+          - In place of O(files[].content), a reference V(env:NAME) or V(file:PATH) to content on the controller.
+        type: str
+      state:
+        description: Whether there should be such a file.
+        type: str
+        choices: [present, absent]
+        default: present
+      mode:
+        description: Permissions in octal.
+        type: str
+        default: '0644'
+      owner:
+        description: Name of the owner.
+        type: str
+        default: root
+      group:
+        description: Name of the group.
+        type: str
+        default: root
+      validate:
+        description:
+          - A command, as a list, that must accept the new content before it takes its place; V({path}) stands for it.
+          - Is not run in check mode.
+        type: list
+        elements: str
+        default: []
+      backup:
+        description: Keep what was there before beside it, under the name with this suffix.
+        type: str
+        default: ""
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+    support: full
+author:
+  - drCloud contributors (@dianrong)
+"""
+
+EXAMPLES = r"""
+- name: A certificate and its key
+  dianrong.cloud.managed_files:
+    files:
+      - path: /etc/drcloud/registry/tls.crt
+        content: "{{ certificate }}"
+      - path: /etc/drcloud/registry/tls.key
+        secret: file:/srv/secrets/registry.key
+        mode: '0640'
+        group: docker-registry
+"""
+
+RETURN = r"""
+changed_files:
+  description: The paths that were, or in check mode would be, written or removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/drcloud/registry/tls.crt]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _files
+
+FILE_OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "secret": {"type": "str", "no_log": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "mode": {"type": "str", "default": "0644"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "validate": {"type": "list", "elements": "str", "default": []},
+    "backup": {"type": "str", "default": ""},
+}
+
+
+def wanted(option):
+    """Return the file that one element of ``files`` declares."""
+    text = option["secret"] if option["secret"] is not None else option["content"]
+    try:
+        mode = int(option["mode"], 8)
+    except ValueError as error:
+        raise _files.FileError(f"file {option['path']}: mode {option['mode']!r} is not octal") from error
+    if option["state"] == "absent":
+        content = None
+    elif text is None:
+        raise _files.FileError(f"file {option['path']}: give content or secret")
+    else:
+        content = text.encode()
+    secret = option["secret"] is not None
+    return _files.Wanted(
+        path=option["path"],
+        content=content,
+        mode=mode,
+        owner=option["owner"],
+        group=option["group"],
+        secret=secret,
+        validate=tuple(option["validate"]),
+        backup=option["backup"],
+    )
+
+
+def ensure(module):
+    """Read, plan, apply; return the task's result."""
+    files = [wanted(option) for option in module.params["files"]]
+    changes = _files.plan(files, {file.path: _files.read(file.path) for file in files})
+    if not module.check_mode:
+        _files.apply(changes)
+    paths = [change.wanted.path for change in changes]
+    return {"changed": bool(changes), "changed_files": paths, "diff": _files.diff(changes)}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": FILE_OPTIONS,
+                "mutually_exclusive": [("content", "secret")],
+            },
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**ensure(module))
+    except _files.FileError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_unit
+short_description: Have a systemd unit enabled and running, on what it should have read
+version_added: 0.1.0
+description:
+  - Starts and enables a unit, and restarts or reloads it once when the task says that something it reads has changed.
+  - Does in one task what a start task and two handlers would do, so a unit is never started and restarted in the same run.
+  - In check mode a unit that does not exist yet is predicted to start, for its package is going to be installed.
+options:
+  name:
+    description:
+      - The unit, with its suffix.
+    type: str
+    required: true
+  restart:
+    description:
+      - Something has changed that the unit takes over only when it restarts.
+    type: bool
+    default: false
+  reload:
+    description:
+      - Something has changed for which a reload is enough.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    description: With O(restart) and O(reload) given from the results of earlier tasks.
+  platform:
+    platforms: debian
+    support: full
+author:
+  - drCloud contributors (@dianrong)
+"""
+
+EXAMPLES = r"""
+- name: The registry runs on its configuration
+  dianrong.cloud.systemd_unit:
+    name: docker-registry.service
+    restart: "{{ registry_files is changed }}"
+"""
+
+RETURN = r"""
+action:
+  description: What the unit needed. One of V(none), V(start), V(reload), V(restart).
+  returned: success
+  type: str
+  sample: start
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _units
+
+
+def ensure(module):
+    """Read, plan, apply; return the task's result."""
+    given = module.params
+    unit = _units.read(module, given["name"])
+    if not unit.present and not module.check_mode:
+        module.fail_json(msg=f"unit {unit.name}: there is no such unit on this host; install its package first")
+    # A unit whose file changed on disk runs on the old one until it restarts.
+    steps = _units.decide(unit, restart=given["restart"] or unit.stale, reload=given["reload"])
+    if not module.check_mode:
+        _units.apply(module, unit, steps)
+    before = {"active": unit.active, "enabled": unit.enabled}
+    after = {"active": True, "enabled": True, "action": steps.action}
+    diff = {"before": before, "after": after} if steps.changed else {}
+    return {"changed": steps.changed, "action": steps.action, "diff": diff}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "restart": {"type": "bool", "default": False},
+            "reload": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(**ensure(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tls_certificate
+short_description: Keep a host's server certificate good, signed by a CA on the controller
+version_added: 0.1.0
+description:
+  - Looks at the certificate on the host. Where there is none, or it is of another CA, for other names or about to expire,
+    makes a new key and certificate and puts both into one file, at once or not at all.
+  - The CA's key stays on the controller; the new key is written to its host and nowhere else.
+options:
+  path:
+    description:
+      - The file on the host, with certificate and key in PEM.
+    type: path
+    required: true
+  names:
+    description:
+      - Host names and addresses that the certificate is for. The first is also its subject. Required in tasks.
+    type: list
+    elements: str
+  ca_certificate:
+    description:
+      - Reference V(env:NAME) or V(file:PATH) to the CA's certificate on the controller. Required in tasks.
+    type: str
+  ca_key:
+    description:
+      - Reference V(env:NAME) or V(file:PATH) to the CA's unencrypted private key on the controller. Required in tasks.
+    type: str
+  days:
+    description:
+      - How long a new certificate is good; never longer than its CA.
+    type: int
+    default: 397
+  renew_before_days:
+    description:
+      - How long before it expires a certificate is replaced.
+    type: int
+    default: 30
+  owner:
+    description:
+      - Owner of the file.
+    type: str
+    default: root
+  group:
+    description:
+      - Group of the file.
+    type: str
+    default: root
+  mode:
+    description:
+      - Permissions of the file in octal.
+    type: str
+    default: '0640'
+  pem:
+    description:
+      - What the controller half wants written. Not for tasks.
+    type: str
+requirements:
+  - The Python package C(cryptography) on the controller.
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    description: The key never shows.
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+    support: full
+author:
+  - drCloud contributors (@dianrong)
+"""
+
+EXAMPLES = r"""
+- name: Certificate of the registry
+  dianrong.cloud.tls_certificate:
+    path: /etc/drcloud/registry/tls.pem
+    names: ["{{ ansible_host }}", "{{ inventory_hostname }}"]
+    ca_certificate: file:/srv/ca/ca.pem
+    ca_key: file:/srv/ca/ca.key
+    group: docker-registry
+"""
+
+RETURN = r"""
+certificate:
+  description: The certificate on the host, without its key. Null when there is none.
+  returned: success
+  type: str
+  sample: "-----BEGIN CERTIFICATE-----\n..."
+reason:
+  description: Why the certificate was replaced.
+  returned: when it was, or in check mode would be
+  type: str
+  sample: it expires on 2026-12-01
+"""
+
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _files
+
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
+
+
+def certificate_in(content):
+    """Return the first certificate of a PEM text that also holds a key; None without both."""
+    match = CERTIFICATE.search(content)
+    return match[0] if match and "PRIVATE KEY-----" in content else None
+
+
+def wanted(given, found):
+    """Return the file as it should be; its content stays when no new one is given. None: nothing to do."""
+    content = given["pem"].encode() if given["pem"] else found.content if found else None
+    if content is None:
+        return None
+    return _files.Wanted(given["path"], content, int(given["mode"], 8), given["owner"], given["group"], secret=True)
+
+
+def ensure(module):
+    """Read, plan, apply; return the task's result."""
+    found = _files.read(module.params["path"])
+    file = wanted(module.params, found)
+    changes = _files.plan([file], {file.path: found}) if file else []
+    if not module.check_mode:
+        _files.apply(changes)
+    present = found.content.decode("utf-8", "replace") if found else ""
+    text = module.params["pem"] or present
+    return {"changed": bool(changes), "certificate": certificate_in(text), "diff": _files.diff(changes)}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "names": {"type": "list", "elements": "str"},
+            "ca_certificate": {"type": "str"},
+            "ca_key": {"type": "str", "no_log": False},
+            "days": {"type": "int", "default": 397},
+            "renew_before_days": {"type": "int", "default": 30},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str", "default": "0640"},
+            "pem": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**ensure(module))
+    except _files.FileError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Server certificates from a CA of our own: is the one in use good, and if not, a new one."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import typing as t
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    CRYPTOGRAPHY_ERROR = None
+except ImportError as error:
+    CRYPTOGRAPHY_ERROR = error
+
+
+class Authority(t.NamedTuple):
+    """A CA: its certificate and its private key."""
+
+    certificate: x509.Certificate
+    key: t.Any
+
+
+class Wish(t.NamedTuple):
+    """What a certificate is for and how long it is good."""
+
+    names: tuple[str, ...]
+    lifetime: datetime.timedelta
+    renew_before: datetime.timedelta
+
+
+def load_authority(certificate: str, key: str) -> Authority:
+    """Return the CA of two texts in PEM; ValueError says which of them is unusable."""
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError as error:
+        raise ValueError("the CA's certificate is no certificate in PEM") from error
+    try:
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except (TypeError, ValueError) as error:
+        raise ValueError("the CA's key is no unencrypted private key in PEM") from error
+    if private.public_key() != loaded.public_key():
+        raise ValueError("the CA's key does not belong to the CA's certificate")
+    return Authority(loaded, private)
+
+
+def objection(pem: str | None, authority: Authority, wish: Wish, now: datetime.datetime) -> str | None:
+    """Return why the certificate in use has to be replaced; None when it is good. Pure."""
+    if not pem:
+        return "there is none"
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        return "it cannot be read"
+    try:
+        certificate.verify_directly_issued_by(authority.certificate)
+    except (InvalidSignature, TypeError, ValueError):
+        return "another CA issued it"
+    if names_of(certificate) != set(wish.names):
+        return f"it is for {', '.join(sorted(names_of(certificate))) or 'nobody'}"
+    if certificate.not_valid_after_utc - wish.renew_before <= now:
+        return f"it expires on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return None
+
+
+def names_of(certificate: x509.Certificate) -> set[str]:
+    """Return the names and addresses that a certificate is for."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in extension.value}
+
+
+def issue(authority: Authority, wish: Wish, now: datetime.datetime) -> str:
+    """Return a new certificate and its private key (P-256), in one PEM text."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _builder(authority, wish, now).public_key(key.public_key())
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    # Keys of the Edwards curves bring their own digest.
+    own_digest = isinstance(authority.key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
+    signed = certificate.add_extension(identifier, critical=False).sign(
+        authority.key, None if own_digest else hashes.SHA256()
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return (signed.public_bytes(serialization.Encoding.PEM) + private).decode()
+
+
+def _builder(authority: Authority, wish: Wish, now: datetime.datetime) -> x509.CertificateBuilder:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wish.names[0])])
+    usage = x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.certificate.subject)
+        .serial_number(x509.random_serial_number())
+        # Clocks of hosts may be a little behind ours.
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(min(now + wish.lifetime, authority.certificate.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in wish.names]), critical=False)
+        .add_extension(authority_key, critical=False)
+    )
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
