@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Select, select, update
@@ -41,6 +41,23 @@ class StepRow:
     slot: str | None
     previous: str | None
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """A deployment as the command shows it."""
+
+    uid: str
+    tag: str
+    digest: str
+    revision: str
+    state: str
+    reason: str
+    steps: tuple[StepRow, ...]
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
 
 
 def open_deployment(store: Store, target: Target, run: str | None, uid: str | None = None) -> str:
@@ -124,10 +141,24 @@ def first_bad(store: Store, uid: str) -> StepRow | None:
 def steps(store: Store, uid: str) -> list[StepRow]:
     """Return the steps of a deployment in order."""
     with store.read() as session:
-        return [
-            StepRow(s.host.name, s.position, s.batch, s.state, s.slot, s.previous_revision, dict(s.detail))
-            for s in _deployment(session, uid).steps
-        ]
+        return _step_rows(_deployment(session, uid))
+
+
+def of_run(store: Store, run: str) -> DeploymentRow | None:
+    """Return the deployment that a run made, or None where it did not get that far."""
+    with store.read() as session:
+        row = session.scalars(select(Deployment).where(Deployment.run_uid == run)).one_or_none()
+        if row is None:
+            return None
+        found = tuple(_step_rows(row))
+        return DeploymentRow(row.uid, row.tag, row.digest, row.revision, row.state, row.reason, found)
+
+
+def _step_rows(row: Deployment) -> list[StepRow]:
+    return [
+        StepRow(s.host.name, s.position, s.batch, s.state, s.slot, s.previous_revision, dict(s.detail))
+        for s in row.steps
+    ]
 
 
 def close(store: Store, uid: str, state: DeploymentState, reason: str) -> None:

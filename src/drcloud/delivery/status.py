@@ -58,8 +58,12 @@ class StatusRow:
     observed_at: datetime | None
 
     def as_document(self) -> dict[str, Any]:
-        """Return it as plain data, for ``--json``."""
-        return asdict(self)
+        """Return it as plain data, for ``--json``; times are ISO 8601."""
+        return asdict(self, dict_factory=_plain)
+
+
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in items}
 
 
 def read(store: Store, app: str | None = None, env: str | None = None) -> list[StatusRow]:

@@ -7,6 +7,7 @@ One thread and one kept-alive connection per client; a request counts as failed 
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-VERSION_HEADER = "X-Demo-Version"
 TIMEOUT = 10.0
 
 
@@ -67,6 +67,14 @@ class Load:
         return LoadResult(versions.total(), errors.total(), sentences, dict(versions))
 
 
+def version(body: bytes) -> str:
+    """Return the version that the demo app tells in its answer."""
+    try:
+        return str(json.loads(body)["version"])
+    except (ValueError, KeyError, TypeError):
+        return "unknown"
+
+
 class _Client:
     def __init__(self, url: str, pause: float, seen: _Seen, stopping: threading.Event) -> None:
         parts = urlsplit(url)
@@ -99,7 +107,7 @@ class _Client:
         if answer.status != http.client.OK:
             self._seen.errors[f"{self._url}: HTTP {answer.status} {body[:80]!r}"] += 1
             return
-        self._seen.versions[answer.headers.get(VERSION_HEADER, "unknown")] += 1
+        self._seen.versions[version(body)] += 1
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:

@@ -67,6 +67,7 @@ def environment(spec, marks, host):
         "DRCLOUD_ENV": marks[LABEL + "env"],
         "DRCLOUD_TAG": marks[LABEL + "tag"],
         "DRCLOUD_HOST": host,
+        "DRCLOUD_SLOT": marks[LABEL + "slot"],
     }
     own.update(spec.get("env") or {})
     return sorted("{0}={1}".format(name, value) for name, value in own.items())

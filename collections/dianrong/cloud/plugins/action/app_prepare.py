@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prepare a host for a roll: pull by digest, check ports, tell what runs. Trouble comes as data."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
+
+try:
+    from drcloud.delivery import observe
+    from drcloud.errors import DrcloudError, UnreachableError
+except ImportError:
+    observe = None  # ControllerAction says what is missing.
+
+
+class ActionModule(ControllerAction):
+    """Nothing that runs is touched here."""
+
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run the module on the host and record what it saw."""
+        given = self.arguments(rollout={"type": "dict", "required": True})
+        begun = _roll.begun_of(given["rollout"])
+        name = str(task_vars["inventory_hostname"])
+        try:
+            instances = _roll.Host(self, begun, name, task_vars).prepare()
+        except UnreachableError as error:
+            return {"trouble": str(error), "lost": True, "instances": []}
+        except DrcloudError as error:
+            return {"trouble": str(error), "lost": False, "instances": []}
+        if not self.check_mode:
+            observe.record(open_store(), name, instances, "deploy")
+        return {"trouble": "", "lost": False, "instances": instances}

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Begin, plan and finish a roll: the controller's part, beside the hosts' own steps."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
+
+try:
+    from drcloud.delivery import ledger, rollout
+    from drcloud.errors import DrcloudError, InvalidInputError
+except ImportError:
+    rollout = None  # ControllerAction says what is missing.
+
+RUN = "DRCLOUD_RUN_ID"
+
+
+class ActionModule(ControllerAction):
+    """Three calls per roll; the playbook ``deploy`` shows them in their places."""
+
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Do the part that ``state`` names."""
+        given = self.arguments(
+            state={"type": "str", "required": True, "choices": ["begun", "planned", "finished"]},
+            app={"type": "str"},
+            tag={"type": "str"},
+            env={"type": "str"},
+            only={"type": "list", "elements": "str", "default": []},
+            rollout={"type": "dict"},
+        )
+        return getattr(self, given["state"])(_roll.plain(given), task_vars)
+
+    def begun(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Find out what is wanted, take the locks and open the deployment."""
+        for name in ("app", "tag", "env"):
+            if not (given[name] or "").strip():
+                raise InvalidInputError(f"the variable {name} is missing: say what to deploy with -e {name}=…")
+        begun = rollout.begin(
+            open_store(),
+            given["app"],
+            given["tag"],
+            given["env"],
+            only=given["only"],
+            run=os.environ.get(RUN),
+            # The worker of a task ends with it; its parent is ansible-playbook, which lives as long as the roll.
+            controller=os.getppid(),
+            check=self.check_mode,
+        )
+        target = begun.target
+        return {
+            "rollout": _roll.document(begun),
+            "hosts": list(target.hosts),
+            "msg": f"{target.app} {target.tag} in {target.env} is {target.digest}",
+        }
+
+    def planned(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Look at what the hosts and the balancers said, and write the plan; on refusal close the deployment."""
+        begun = _roll.begun_of(given["rollout"])
+        store = open_store()
+        try:
+            pools = _balancers.connect(self, begun.target.pool, begun.target.lbs, task_vars).pools()
+            reports = [_report(host, task_vars) for host in begun.target.hosts]
+            plan = rollout.make_plan(store, begun, reports, pools)
+        except DrcloudError as error:
+            if begun.deployment:
+                rollout.finish(store, begun, os.environ.get(RUN), str(error), int(error.exit_code))
+            raise
+        return {
+            "steps": plan.as_document()["steps"],
+            "order": [step.host for step in plan.rolled],
+            "serial": list(plan.serial) or [1],
+            "batches": {step.host: list(plan.batch_of(step.host)) for step in plan.rolled},
+            "stable": ledger.stable(store, begun.target.app, begun.target.env),
+        }
+
+    def finished(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Decide how the roll ended, record it, give the locks back, and only then fail."""
+        begun = _roll.begun_of(given["rollout"])
+        if not begun.deployment:
+            return {"msg": "check mode: nothing was deployed"}
+        verdict = rollout.finish(open_store(), begun, os.environ.get(RUN))
+        result = {"msg": verdict.message, "deployment": begun.deployment, "state": verdict.state}
+        if verdict.exit_code:
+            result.update(failed=True, dr_exit_code=int(verdict.exit_code))
+        return result
+
+
+def _report(host: str, task_vars: dict[str, t.Any]) -> t.Any:
+    variables = task_vars["hostvars"]
+    found = variables[host].get("dr_prepared") if host in variables else None
+    if found is None:
+        return rollout.Report(host, (), "is not in the inventory, so it was not asked")
+    found = _roll.plain(found)
+    return rollout.Report(
+        host, tuple(found.get("instances") or ()), found.get("trouble") or "", bool(found.get("lost"))
+    )

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers from inside an action: one line to the admin socket costs one SSH round trip.
+
+A module on a delegated host costs a quarter of a second, and a roll asks the load balancers dozens of times.
+So the action opens a connection to each of them with Ansible's own connection and become plugins.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.plugins.loader import become_loader
+
+try:
+    from drcloud.delivery import haproxy
+    from drcloud.delivery.switch import BalancerError
+except ImportError:
+    haproxy = None  # ControllerAction says what is missing.
+
+ADMIN_SOCKET = "/run/haproxy/admin.sock"
+WAIT = 5
+
+
+class Balancer:
+    """The admin socket of one load balancer."""
+
+    def __init__(self, name: str, connection: t.Any, become: t.Any, socket: str) -> None:
+        self.name = name
+        self._connection = connection
+        self._become = become
+        self._command = f"socat -t{WAIT} - UNIX-CONNECT:{shlex.quote(socket)}"
+
+    def say(self, lines: t.Sequence[str]) -> str:
+        """Send lines and return the answer; BalancerError where there is none."""
+        command = self._command
+        if self._become is not None:
+            command = self._become.build_become_command(command, self._connection._shell)
+        try:
+            rc, out, err = self._connection.exec_command(
+                command, in_data=("; ".join(lines) + "\n").encode(), sudoable=True
+            )
+        except AnsibleError as error:
+            raise BalancerError(f"load balancer {self.name} does not answer: {_short(str(error))}") from error
+        if rc != 0:
+            words = _short(err.decode("utf-8", "replace") or f"exit code {rc}")
+            raise BalancerError(f"load balancer {self.name} does not take commands: {words}")
+        text = out.decode("utf-8", "replace")
+        return "\n".join(line for line in text.splitlines() if not line.startswith("BECOME-SUCCESS-"))
+
+
+class Balancers:
+    """All load balancers in front of a pool; the port that a switch speaks to."""
+
+    def __init__(self, pool: str, balancers: t.Sequence[Balancer]) -> None:
+        self._pool = pool
+        self._balancers = list(balancers)
+
+    def pools(self) -> dict[str, t.Any]:
+        """Return what each load balancer says of the pool."""
+        return {balancer.name: self._ask(balancer) for balancer in self._balancers}
+
+    def tell(self, lines: t.Sequence[str]) -> None:
+        """Send lines to every load balancer; all of them are told before the first failure is raised."""
+        failures = []
+        for balancer in self._balancers:
+            try:
+                _require_silence(balancer.name, balancer.say(lines))
+            except BalancerError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _ask(self, balancer: Balancer) -> t.Any:
+        try:
+            return haproxy.parse(self._pool, balancer.say([haproxy.ask(self._pool)]))
+        except ValueError as error:
+            raise BalancerError(f"load balancer {balancer.name}: {error}") from error
+
+
+def connect(action: t.Any, pool: str, names: t.Sequence[str], task_vars: t.Mapping[str, t.Any]) -> Balancers:
+    """Return the load balancers of a pool, connected through their own variables."""
+    return Balancers(pool, [_balancer(action, name, task_vars) for name in names])
+
+
+def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Balancer:
+    if name not in task_vars["hostvars"]:
+        raise BalancerError(f"load balancer {name} is not in the inventory")
+    variables = task_vars["hostvars"][name]
+    context = action._play_context.copy()
+    context.remote_addr = variables.get("ansible_host", name)
+    connection, _context = action._shared_loader_obj.connection_loader.get_with_context(
+        variables.get("ansible_connection", "ssh"),
+        context,
+        new_stdin=None,
+        task_uuid=action._task._uuid,
+        ansible_playbook_pid=str(os.getppid()),
+    )
+    become = _become(variables)
+    connection.set_become_plugin(become)
+    connection.set_options(task_keys={"timeout": context.timeout}, var_options=_options("connection", connection, variables))
+    connection._shell.set_options(var_options=_options("shell", connection._shell, variables))
+    return Balancer(name, connection, become, variables.get("dr_lb_admin_socket", ADMIN_SOCKET))
+
+
+def _become(variables: t.Mapping[str, t.Any]) -> t.Any:
+    """Return the way to root on a load balancer, or None where one logs in as root."""
+    if variables.get("ansible_user") == "root":
+        return None
+    plugin = become_loader.get(variables.get("ansible_become_method", C.DEFAULT_BECOME_METHOD))
+    plugin.set_options(task_keys={"become_user": "root"}, var_options=_options("become", plugin, variables))
+    return plugin
+
+
+def _options(kind: str, plugin: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        name: variables[name]
+        for name in C.config.get_plugin_vars(kind, plugin._load_name)
+        if name in variables
+    }
+
+
+def _require_silence(name: str, answer: str) -> None:
+    """HAProxy answers a command that worked with an empty line."""
+    words = " ".join(answer.split())
+    if words:
+        raise BalancerError(f"load balancer {name}: {_short(words)}")
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions of a roll share: the roll's own document, and the host as the port a switch speaks to."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+try:
+    from drcloud.delivery.rollout import Begun
+    from drcloud.delivery.switch import StepError
+    from drcloud.delivery.target import Place, Target
+    from drcloud.errors import UnreachableError
+except ImportError:
+    Begun = None  # ControllerAction says what is missing.
+
+MODULE = "dianrong.cloud.app_container"
+KINDS = ("app", "host", "registry")
+
+
+def plain(value: t.Any) -> t.Any:
+    """Return a copy without Ansible's tags on strings, for whoever binds it to a database."""
+    return json.loads(json.dumps(value))
+
+
+def document(begun: t.Any) -> dict[str, t.Any]:
+    """Return a roll as it travels through Ansible's variables. There is no secret in it."""
+    return {"target": begun.target.as_document(), "deployment": begun.deployment, "token": begun.token}
+
+
+def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
+    """Return the roll that ``document`` made."""
+    found = plain(value)
+    target = found["target"]
+    target["hosts"] = {name: Place(**place) for name, place in target["hosts"].items()}
+    target["lbs"] = tuple(target["lbs"])
+    return Begun(Target(**target), found["deployment"], found["token"])
+
+
+class Host:
+    """The host of the running task. Each method is one run of the module ``app_container`` there."""
+
+    def __init__(self, action: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> None:
+        self._action = action
+        self._begun = begun
+        self._name = name
+        self._task_vars = task_vars
+
+    def prepare(self) -> list[dict[str, t.Any]]:
+        """Pull and check."""
+        return self.module("prepared")
+
+    def start(self, slot: str) -> list[dict[str, t.Any]]:
+        """Start and wait for health."""
+        return self.module("started", slot)
+
+    def stop(self, slot: str) -> list[dict[str, t.Any]]:
+        """Stop and keep."""
+        return self.module("stopped", slot)
+
+    def remove(self, slot: str) -> list[dict[str, t.Any]]:
+        """Remove."""
+        return self.module("absent", slot)
+
+    def module(self, state: str, slot: str | None = None) -> list[dict[str, t.Any]]:
+        """Run the module and return the instances; failures come as the errors of a switch."""
+        arguments = self.arguments(state)
+        if slot is not None:
+            arguments["slot"] = slot
+        try:
+            result = self._action._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=self._task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            raise UnreachableError(_sentence(str(error))) from error
+        if result.get("unreachable"):
+            raise UnreachableError(_sentence(str(result.get("msg", "no answer"))))
+        if result.get("failed") or "instances" not in result:
+            kind = result.get("kind")
+            message = str(result.get("msg") or "the module ended without a result")
+            raise StepError(_sentence(message), kind if kind in KINDS else "host", plain(result.get("logs") or []))
+        return plain(result["instances"])
+
+    def arguments(self, state: str) -> dict[str, t.Any]:
+        """Return the options of the module for this roll."""
+        target = self._begun.target
+        place = target.hosts[self._name]
+        return {
+            "state": state,
+            "app": target.app,
+            "env": target.env,
+            "image": target.image,
+            "tag": target.tag,
+            "revision": target.revision,
+            "deployment": self._begun.deployment,
+            "host": self._name,
+            "address": place.address,
+            "slots": place.slots,
+            "spec": target.spec,
+            "token": self._begun.token,
+        }
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split())[:500]
