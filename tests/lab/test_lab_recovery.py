@@ -36,18 +36,16 @@ def finish(verb: str) -> None:
 
 
 def kill_at(verb: str, task: str) -> None:
-    """Run a lab command and kill -9 it as soon as a task begins."""
-    with subprocess.Popen(
-        [*COMMAND, verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    """Run a lab command and kill -9 it as soon as the output names a task, which it does when the task begins."""
+    seen = ""
+    with subprocess.Popen([*COMMAND, verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if line.startswith("TASK") and task in line:
+        while chunk := os.read(process.stdout.fileno(), 4096):
+            seen += chunk.decode(errors="replace")
+            if task in seen:
                 process.kill()
                 return
-    raise AssertionError(f"no task {task!r} in {''.join(seen)}")
+    raise AssertionError(f"no task {task!r} in {seen}")
 
 
 def traces(lab: Lab) -> list[str]:
