@@ -113,7 +113,8 @@ CASES = {
     ),
     "override of nowhere": (
         HEAD.replace("port: 80}", "port: 80, overrides: {prd: {env: {}}}}"),
-        "6: apps[0].spec.overrides.prd: there is no environment 'prd' in the file or the CMDB: did you mean prod?",
+        "6: apps[0].spec.overrides.prd: there is no environment 'prd' in the file or the CMDB: "
+        "did you mean prod?",
     ),
     "unknown app": (
         HEAD + "placements:\n  - {app: dmeo, env: prod, hosts: [dk-01]}\n",
@@ -134,7 +135,8 @@ CASES = {
     ),
     "too many in service": (
         HEAD + "placements:\n  - {app: demo, env: prod, hosts: [dk-01], min_in_service: 2}\n",
-        "10: placements[0].min_in_service: 2 instances cannot stay in service on 1 hosts: lower it or add hosts",
+        "10: placements[0].min_in_service: 2 instances cannot stay in service on 1 hosts: "
+        "lower it or add hosts",
     ),
     "wrong role": (
         HEAD + "placements:\n  - {app: demo, env: prod, hosts: [dk-01], lb_port: 80, lbs: [dk-01]}\n",
@@ -161,8 +163,14 @@ CASES = {
     ),
     "same key twice": (HEAD + "hosts: []\n", "9: 'hosts' stands here twice, first in line 7"),
     "not YAML": ("drcloud: 1\nhosts: [\n", "3: this is not YAML: did not find expected node content"),
-    "tabs": ("drcloud: 1\nhosts:\n\t- a\n", "3: this is not YAML: found character that cannot start any token"),
-    "python object": ("drcloud: 1\nhosts: !!python/object:os.system {}\n", "2: hosts: must be a list, not a mapping"),
+    "tabs": (
+        "drcloud: 1\nhosts:\n\t- a\n",
+        "3: this is not YAML: found character that cannot start any token",
+    ),
+    "python object": (
+        "drcloud: 1\nhosts: !!python/object:os.system {}\n",
+        "2: hosts: must be a list, not a mapping",
+    ),
     "unknown tag": ("drcloud: 1\nidcs: [{code: !vault x}]\n", "2: this is not YAML: could not determine"),
     "alias to itself": ("drcloud: 1\nhosts: &a [*a]\n", "2: an alias refers to itself"),
     "a list": ("- 1\n", "1: a CMDB file is a mapping that begins with `drcloud: 1`"),
@@ -205,7 +213,9 @@ def test_empty_file(store: Store, tmp_path: Path, text: str) -> None:
 def test_not_utf8(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "gbk.yml"
     path.write_bytes("drcloud: 1  # 北京".encode("gbk"))
-    with pytest.raises(InvalidInputError, match=r"gbk\.yml: the file is not UTF-8 \(byte 15\): save it as UTF-8"):
+    with pytest.raises(
+        InvalidInputError, match=r"gbk\.yml: the file is not UTF-8 \(byte 15\): save it as UTF-8"
+    ):
         importer.import_file(store, path)
 
 
