@@ -131,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
         if failing or self.server.stopping.is_set():
             self.answer(503, {"status": "failing" if failing else "stopping", "version": VERSION})
         else:
-            self.answer(200, {"status": "ok", "version": VERSION, "age": round(age, 1)})
+            # This request is not one of those in flight that a stop would wait for.
+            others = self.server.in_flight - 1
+            self.answer(200, {"status": "ok", "version": VERSION, "age": round(age, 1), "in_flight": others})
 
     def hold(self) -> None:
         """Keep the connection open, one line a second, until the app stops or the client leaves."""

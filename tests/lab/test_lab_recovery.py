@@ -36,7 +36,7 @@ def finish(verb: str) -> None:
 
 
 def kill_at(verb: str, task: str) -> None:
-    """Run a lab command and kill -9 it as soon as the output names a task, which it does when the task begins."""
+    """Run a lab command and kill -9 it as soon as the output names a task: as it begins."""
     seen = ""
     with subprocess.Popen([*COMMAND, verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
