@@ -38,7 +38,9 @@ def list_(*, directory: Directory = None, user: User = False, as_json: Json = Fa
     if as_json:
         print_document({"schedules": found})
         return
-    table = Table("schedule", "playbook", "calendar", "inventory", "timer", box=None)
+    table = Table(box=None)
+    for title in ("schedule", "playbook", "calendar", "inventory", "timer"):
+        table.add_column(title, overflow="fold")
     for one in found:
         row = (one["name"], one["playbook"], one["calendar"], one["inventory"] or "default")
         table.add_row(*row, "installed" if one["installed"] else "-")

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drcloud.exitcodes import ExitCode
-from drcloud.runs import environment, events, inventory, process
-from drcloud.runs import playbook as playbooks
+from drcloud.runs import environment, events, inventory, process, target
 from drcloud.runs.events import Event
 from drcloud.runs.outcome import Failure, RunOutcome, Stop, Story
 from drcloud.runs.request import RunRequest
@@ -44,13 +43,13 @@ def execute(
     from drcloud.runs import runner  # late, so that a callback plugin can import this package cheaply
 
     runner.check_installed()
-    target = playbooks.resolve(request.playbook)
-    playbooks.check_vars_files(request.vars_files)
+    file = target.resolve(request.playbook)
+    target.check_vars_files(request.vars_files)
     uid = str(uuid.uuid4())
     with tempfile.TemporaryDirectory(prefix=f"{_DIRECTORY_PREFIX}{uid}-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         sources = inventory.resolve(request.sources(), os.environ, directory)
-        line = runner.command(request, target, sources, directory)
+        line = runner.command(request, file, sources, directory)
         env = _environment(uid, store, request.pass_env)
         attempt = _Attempt(uid, _ledger(store, uid), on_event, timeout)
         with attempt.control.signals():

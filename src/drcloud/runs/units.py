@@ -24,8 +24,8 @@ SystemCallArchitectures=native
 UMask=0077
 """
 # These need a mount namespace, which only the system's manager can make.
+PRIVATE_TMP = "PrivateTmp=yes\n"
 SYSTEM_HARDENING = """\
-PrivateTmp=yes
 ProtectSystem=full
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -98,8 +98,15 @@ class Unit:
             "TimeoutStartSec=12h",
             "TimeoutStopSec=60s",
         ]
-        hardening = HARDENING + (SYSTEM_HARDENING if self.system else "")
-        return "\n".join([*_dense(lines), hardening])
+        return "\n".join([*_dense(lines), HARDENING + self._system_hardening()])
+
+    def _system_hardening(self) -> str:
+        if not self.system:
+            return ""
+        # A CMDB or a playbook under /tmp must stay visible.
+        places = (str(self.directory), *self.environment.values())
+        shared = any("/tmp" in place for place in places)  # noqa: S108 - looked for, not written to
+        return SYSTEM_HARDENING + ("" if shared else PRIVATE_TMP)
 
     def _timer(self) -> str:
         lines = [
