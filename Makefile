@@ -49,6 +49,8 @@ unit: venv  ## Tests of pure logic; need nothing but Python
 	@$(PYTEST) tests/unit
 
 integration: venv  ## Tests against real files, databases, packages and Ansible, without a lab
+	@scripts/preflight lab
+	@scripts/packages test
 	@$(PYTEST) tests/integration -m "$(QUICK)"
 
 test-lab: packages venv  ## Tests on the hosts of the lab (boots it when it is down)
