@@ -1,0 +1,185 @@
+"""Several processes at once, and processes that die: consistent, complete, in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from drcloud.cmdb import importer, ipam, leases, snapshot
+from drcloud.cmdb.declared import Allocation, Idc
+from drcloud.cmdb.operational import ChangeLog, Host, Lease
+from drcloud.cmdb.store import Store
+from drcloud.errors import LockedError
+
+WRITERS = 4
+EACH = 10
+ALLOCATORS = 8
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def together(work: Callable[..., None], count: int, *arguments: Any) -> None:
+    """Run a function in several processes at once; all have to succeed."""
+    processes = [SPAWN.Process(target=work, args=(number, *arguments)) for number in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * count
+
+
+def _write(number: int, url: str) -> None:
+    store = Store.open(url)
+    for turn in range(EACH):
+        with store.write(reason="concurrent", actor=f"writer-{number}") as session:
+            session.add(Idc(code=f"w{number}-{turn}"))
+            session.flush()
+            session.add(Idc(code=f"x{number}-{turn}"))
+
+
+def test_writers_at_once_log_everything_in_commit_order(cmdb_url: str) -> None:
+    processes = [SPAWN.Process(target=_write, args=(number, cmdb_url)) for number in range(WRITERS)]
+    for process in processes:
+        process.start()
+    # A reader that follows the sequence meanwhile must never see a number appear behind it.
+    store, followed = Store.open(cmdb_url), [0]
+    while any(process.is_alive() for process in processes):
+        _follow(store, followed)
+    _follow(store, followed)
+    assert [process.exitcode for process in processes] == [0] * WRITERS
+    assert followed == list(range(WRITERS * EACH * 2 + 1))
+    assert store.declared_seq() == followed[-1]
+
+
+def _follow(store: Store, followed: list[int]) -> None:
+    with store.read() as session:
+        newer = select(ChangeLog.seq).where(ChangeLog.seq > followed[-1]).order_by(ChangeLog.seq)
+        followed += session.scalars(newer)
+
+
+def _allocate(number: int, url: str) -> None:
+    store = Store.open(url)
+    for turn in range(EACH):
+        for _ in range(2):
+            with store.write(reason="allocate") as session:
+                ipam.allocate(session, "pool", f"{number}/{turn}", range(100, 100 + ALLOCATORS * EACH))
+
+
+def test_allocators_at_once_never_share_a_number(cmdb_url: str) -> None:
+    together(_allocate, ALLOCATORS, cmdb_url)
+    with Store.open(cmdb_url).read() as session:
+        values = sorted(session.scalars(select(Allocation.value)))
+    assert values == list(range(100, 100 + ALLOCATORS * EACH))
+
+
+def _contend(number: int, url: str, log: str) -> None:
+    store = Store.open(url)
+    done = 0
+    while done < EACH:
+        try:
+            names = [("b", True), ("a", False)] if number % 2 else [("a", True), ("b", False)]
+            tokens = leases.acquire(
+                store, names, holder=f"run-{number}", purpose="x", ttl=timedelta(minutes=1)
+            )
+        except LockedError:
+            time.sleep(0.01)
+            continue
+        with Path(log).open("a") as file:
+            file.write("".join(f"{name} {token}\n" for name, token in tokens.items()))
+        leases.release(store, f"run-{number}")
+        done += 1
+
+
+def test_leases_exclude_and_tokens_only_grow(cmdb_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    together(_contend, 4, cmdb_url, str(log))
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert len(lines) == 4 * EACH * 2
+    for name in "ab":
+        tokens = [int(token) for one, token in lines if one == name]
+        assert tokens == sorted(set(tokens))
+    with Store.open(cmdb_url).read() as session:
+        assert session.scalars(select(Lease)).all() == []
+
+
+def _big_file(path: Path, hosts: int) -> None:
+    lines = ["drcloud: 1", "prefixes: [{cidr: 10.0.0.0/16}]", "hosts:"]
+    lines += [
+        f"  - {{name: h-{number}, role: docker, address: 10.0.{number // 250}.{number % 250 + 1}}}"
+        for number in range(hosts)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+SLOW_IMPORT = """
+import sys, time
+from drcloud.cmdb import importer
+from drcloud.cmdb.store import Store
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+def hesitate(session):
+    # Everything is flushed, nothing committed.
+    session.flush()
+    print("written", flush=True)
+    time.sleep(60)
+
+event.listen(Session, "before_commit", hesitate)
+importer.import_file(Store.open(sys.argv[1]), sys.argv[2])
+"""
+
+
+def test_kill_in_the_middle_of_an_import_changes_nothing(cmdb_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "big.yml"
+    _big_file(path, 500)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_IMPORT, cmdb_url, str(path)], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"written\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    store = Store.open(cmdb_url)
+    assert (store.declared_seq(), snapshot.read(store).hosts) == (0, ())
+    importer.import_file(store, path)
+    assert len(snapshot.read(store).hosts) == 500
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.6, 1.0, 1.4])
+def test_kill_at_any_time_leaves_all_or_nothing(cmdb_url: str, tmp_path: Path, delay: float) -> None:
+    path = tmp_path / "big.yml"
+    _big_file(path, 300)
+    command = [sys.executable, "-m", "drcloud", "cmdb", "import", str(path)]
+    environment = {**os.environ, "DRCLOUD_CMDB_URL": cmdb_url}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    time.sleep(delay)
+    process.kill()
+    process.wait(30)
+    store = Store.open(cmdb_url)
+    with store.read() as session:
+        hosts, logged = (
+            len(session.scalars(select(Host.id)).all()),
+            len(session.scalars(select(ChangeLog.seq)).all()),
+        )
+    assert (hosts, logged) in {(0, 0), (300, 601)}
+    assert store.declared_seq() == logged
+
+
+def _create(_number: int, url: str) -> None:
+    Store.create(url)
+
+
+def test_several_inits_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.sqlite3"
+    together(_create, 4, url)
+    assert Store.open(url).declared_seq() == 0
