@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from drcloud.lab.identity import Lab
 
 MARK = "DRCLOUD_LAB_WORKER"
 _DEFAULT = "unix:///var/run/docker.sock"
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
 def answers(url: str) -> bool:
@@ -80,7 +79,7 @@ def stop(lab: Lab) -> bool:
 
     Works by what the kernel knows (cgroups, command lines, mounts), for the engine may be half started.
     """
-    found = _end(lambda: _daemons(lab), signal.SIGTERM)
+    found = _end(lambda: _daemons(lab))
     found |= _end(lambda: processes.with_word(str(lab.engine / "exec")))
     found |= _end(lambda: _members(lab))
     found |= unmount(lab.engine)
@@ -135,15 +134,12 @@ def _log(lab: Lab) -> Path:
     return lab.engine / "log" / "dockerd.log"
 
 
-def _end(find: processes.Finder, first: signal.Signals = signal.SIGKILL) -> bool:
+def _end(find: processes.Finder) -> bool:
     pids = find()
-    if not pids:
-        return False
-    processes.kill(pids, first)
-    if not processes.wait(lambda: not find(), 15 if first is signal.SIGTERM else 5):
-        processes.kill(find())
-        processes.wait(lambda: not find(), 5)
-    return True
+    processes.kill(pids)
+    if pids and not processes.wait(lambda: not find(), 10):
+        raise DrcloudError(f"processes of the lab cannot be ended: {', '.join(map(str, find()))}")
+    return bool(pids)
 
 
 def _cgroups(lab: Lab) -> list[Path]:

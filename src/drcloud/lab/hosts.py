@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.types import EndpointConfig, HostConfig
 
 LABEL = "com.dianrong.cloud.lab"
@@ -76,7 +76,9 @@ def _ensure(client: docker.APIClient, plan: dict[str, Any], host: dict[str, Any]
         existing = client.inspect_container(host["container"])
     except NotFound:
         existing = None
-    if existing is not None and existing["Config"]["Labels"].get(_SPEC) != mark:
+    if existing is not None and (
+        existing["Config"]["Labels"].get(_SPEC) != mark or existing["State"]["Status"] in ("dead", "removing")
+    ):
         client.remove_container(existing["Id"], force=True, v=True)
         existing = None
     if existing is not None and existing["State"]["Status"] == "running":
@@ -86,7 +88,13 @@ def _ensure(client: docker.APIClient, plan: dict[str, Any], host: dict[str, Any]
         return True
     if existing is None:
         _create(client, plan, host, wanted, mark)
-    client.start(host["container"])
+    try:
+        client.start(host["container"])
+    except APIError:
+        # What a killed engine left half done cannot be started: such a host is installed anew.
+        client.remove_container(host["container"], force=True, v=True)
+        _create(client, plan, host, wanted, mark)
+        client.start(host["container"])
     return True
 
 
