@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,9 +20,11 @@ def show(report: Report, console: Console) -> None:
     """Print the report."""
     if any(host.controls for host in report.hosts):
         console.print(_summary(report))
-    findings = _findings(report)
-    if findings.rows:
-        console.print(findings)
+    lines = list(_findings(report))
+    if lines:
+        console.print(
+            "[italic]Findings, the worst first[/]", *lines, sep="\n", highlight=False, soft_wrap=True
+        )
     for host in report.hosts:
         for fixed in host.fixed:
             console.print(f"[green]fixed[/] {escape(host.host)}: {escape(fixed)}", highlight=False)
@@ -53,20 +57,15 @@ def _hosts(report: Report, slug: str, status: Status) -> int:
     )
 
 
-def _findings(report: Report) -> Table:
-    table = Table(title="Findings, the worst first", title_justify="left")
-    for name in ("Severity", "State", "Host", "Control", "What"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("Severity", "State", "Host"))
-    # What nobody could look at on a host that was not seen stands in one line below the table.
+def _findings(report: Report) -> Iterator[str]:
+    # What nobody could look at on a host that was not seen is said once, below.
     rows = [
-        (outcome.severity, problem.status == Status.UNKNOWN, host.host, outcome.control, problem)
+        (problem.status == Status.UNKNOWN, -outcome.severity, host.host, outcome, problem)
         for status in (Status.FAIL, Status.UNKNOWN)
         for host, outcome, problem in report.problems(status)
         if host.seen or status == Status.FAIL
     ]
-    rows.sort(key=lambda row: (row[1], -row[0], *row[2:4]))
-    for severity, unknown, host_name, control, problem in rows:
-        state = "unknown" if unknown else problem.state or "-"
-        label = f"[{STYLES[severity]}]{severity.label}[/]"
-        table.add_row(label, state, escape(host_name), control, escape(problem.message))
-    return table
+    for unknown, _, host_name, outcome, problem in sorted(rows, key=lambda row: (*row[:3], row[3].control)):
+        state = "unknown" if unknown else problem.state or ""
+        label = f"[{STYLES[outcome.severity]}]{outcome.severity.label:8}[/]"
+        yield f"{label} {state:9} {escape(host_name)} {outcome.control}: {escape(problem.message)}"
