@@ -60,6 +60,8 @@ options:
           - May hold C(${NAME}) of the environment and a leading C(~).
         type: str
 notes:
+  - C(ansible-inventory --list) marks strings as C(__ansible_unsafe), so that its readers take them for data.
+    C(drcloud inventory hosts --json) prints the same hosts without marks.
   - Groups are C(idc_<code>) with its racks C(rack_<idc>_<room>_<rack>) as children, C(role_<role>),
     C(state_<state>), and for the hosts of placements C(app_<app>) and C(env_<env>), both with
     C(app_<app>_<env>) as children. What cannot stand in a group's name becomes C(_); when two names of the
