@@ -25,12 +25,12 @@ from drcloud.errors import LockedError
 WRITERS = 4
 EACH = 10
 ALLOCATORS = 8
-SPAWN = multiprocessing.get_context("spawn")
+FORK = multiprocessing.get_context("fork")
 
 
 def together(work: Callable[..., None], count: int, *arguments: Any) -> None:
     """Run a function in several processes at once; all have to succeed."""
-    processes = [SPAWN.Process(target=work, args=(number, *arguments)) for number in range(count)]
+    processes = [FORK.Process(target=work, args=(number, *arguments)) for number in range(count)]
     for process in processes:
         process.start()
     for process in processes:
@@ -48,7 +48,7 @@ def _write(number: int, url: str) -> None:
 
 
 def test_writers_at_once_log_everything_in_commit_order(cmdb_url: str) -> None:
-    processes = [SPAWN.Process(target=_write, args=(number, cmdb_url)) for number in range(WRITERS)]
+    processes = [FORK.Process(target=_write, args=(number, cmdb_url)) for number in range(WRITERS)]
     for process in processes:
         process.start()
     # A reader that follows the sequence meanwhile must never see a number appear behind it.

@@ -1,0 +1,105 @@
+"""``drcloud init`` and ``drcloud cmdb``: what a user sees, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drcloud.cli import border
+from drcloud.cli.main import app
+from drcloud.cmdb.store import Store
+
+
+class Terminal:
+    """Runs commands as the entry point does."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        self._monkeypatch.setattr("sys.argv", ["drcloud", *words])
+        code = border.guarded(app)
+        shown = self._capsys.readouterr()
+        return code, shown.out, shown.err
+
+
+@pytest.fixture
+def drcloud(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str) -> Terminal:
+    return Terminal(capsys, monkeypatch)
+
+
+def test_init_twice(drcloud: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DRCLOUD_CMDB_URL", f"sqlite:///{tmp_path}/new/cmdb.sqlite3")
+    assert drcloud("cmdb", "show")[0] == 20
+    for _ in range(2):
+        assert drcloud("init") == (0, f"CMDB ready: {tmp_path}/new/cmdb.sqlite3\n", "")
+    assert drcloud("cmdb", "upgrade")[1].endswith("is up to date\n")
+
+
+def test_import(drcloud: Terminal, idc: Path) -> None:
+    code, out, _ = drcloud("cmdb", "import", str(idc), "--dry-run")
+    assert code == 0
+    assert "+ host dk-01\n" in out
+    assert out.endswith("created; nothing was written\n")
+    assert Store.open().declared_seq() == 0
+    assert drcloud("cmdb", "import", str(idc), "--reason", "first", "--ticket", "CHG-1")[0] == 0
+    assert drcloud("cmdb", "import", str(idc))[1] == "nothing to change: the CMDB is as the file says\n"
+    entries = json.loads(drcloud("cmdb", "log", "--json")[1])
+    assert {(entry["reason"], entry["ticket"]) for entry in entries} == {("first", "CHG-1")}
+
+
+def test_a_bad_file(drcloud: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text("drcloud: 1\nhosts: [{name: DK}]\n")
+    code, out, err = drcloud("cmdb", "import", str(path))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"drcloud: {path}:2: hosts[0].address: is missing\n")
+
+
+def test_show(drcloud: Terminal, filled: Store) -> None:
+    assert ["host", "5"] in [line.split() for line in drcloud("cmdb", "show")[1].splitlines()]
+    assert json.loads(drcloud("cmdb", "show", "--json")[1])["host"] == 5
+    listed = drcloud("cmdb", "show", "host")[1].splitlines()
+    assert listed[0].split()[:3] == ["name", "address", "role"]
+    assert listed[2].split()[:2] == ["dk-01", "10.90.0.11"]
+    assert "张三" in drcloud("cmdb", "show", "host", "dk-01")[1]
+    assert "北京一号机房" in drcloud("cmdb", "show", "idc")[1]
+    shown = json.loads(drcloud("cmdb", "show", "host", "dk-01", "--json")[1])
+    assert shown["attrs"]["note"] == "{{ lookup('pipe', 'id') }}"
+    assert [disk["serial"] for disk in shown["block_device"]] == ["S-1", None]
+    assert drcloud("cmdb", "show", "release")[0] == 0
+
+
+def test_show_what_is_not_there(drcloud: Terminal, filled: Store) -> None:
+    code, _, err = drcloud("cmdb", "show", "host", "dk-1")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "there is no host 'dk-1' in the CMDB: did you mean" in err
+    assert "the CMDB has no kind 'hots': did you mean host?" in drcloud("cmdb", "show", "hots")[2]
+
+
+def test_log(drcloud: Terminal, filled: Store) -> None:
+    with filled.write(reason="因为", actor="alice") as session:
+        from drcloud.cmdb import hosts, lookup
+
+        hosts.transition(session, lookup.host(session, "dk-01"), "provisioning")
+    first = drcloud("cmdb", "log", "host", "dk-01")[1].splitlines()[1]
+    assert "alice" in first
+    assert "update host dk-01: state planned → provisioning" in first
+    assert "因为" in first
+    assert len(drcloud("cmdb", "log", "-n", "3")[1].splitlines()) == 4
+
+
+def test_export(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+    path = tmp_path / "export.yml"
+    assert drcloud("cmdb", "export", "--output", str(path)) == (0, "", "")
+    assert path.read_text(encoding="utf-8") == drcloud("cmdb", "export")[1]
+    code, _, err = drcloud("cmdb", "export", "--output", str(tmp_path / "none" / "export.yml"))
+    assert code == 2
+    assert "the file cannot be written: No such file or directory" in err
+
+
+def test_no_colour_in_a_pipe(drcloud: Terminal, filled: Store) -> None:
+    assert "\x1b" not in drcloud("cmdb", "show", "host")[1]
