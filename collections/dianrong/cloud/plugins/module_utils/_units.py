@@ -86,7 +86,8 @@ def decide(unit, restart=False, reload=False):
         action = "restart"
     else:
         action = "reload" if reload else "none"
-    return Steps(unit.stale, not unit.enabled, action)
+    # systemd does not see the first drop-in of a unit that it has loaded, so what changed is always read again.
+    return Steps(unit.stale or restart, not unit.enabled, action)
 
 
 def apply(module, unit, steps):
@@ -113,6 +114,5 @@ def _systemctl(module, name, *arguments):
     code, output, errors = module.run_command(["systemctl", *arguments])
     if code:
         said = errors.strip() or output.strip()
-        module.fail_json(
-            msg=f"unit {name}: systemctl {arguments[0]} failed: {said}; its last words: {last_words(module, name)}"
-        )
+        words = last_words(module, name)
+        module.fail_json(msg=f"unit {name}: systemctl {arguments[0]} failed: {said}; its last words: {words}")
