@@ -58,7 +58,9 @@ def test_case(path: Path) -> None:
 @pytest.mark.parametrize("control", ALL, ids=lambda control: control.slug)
 def test_every_control_has_a_passing_and_a_failing_case(control) -> None:
     expected = [yaml.safe_load(path.read_text()) for path in CASES]
-    seen = {status for case in expected if case["control"] == control.slug for status in case["expect"].values()}
+    seen = {
+        status for case in expected if case["control"] == control.slug for status in case["expect"].values()
+    }
     assert {Status.PASS.value, Status.FAIL.value} <= seen
 
 
