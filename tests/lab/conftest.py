@@ -6,13 +6,32 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import testinfra
+from testinfra.host import Host as Machine
 
 from drcloud.lab import status
 from drcloud.lab.identity import Lab, locate
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+INVENTORY = "inventories/lab/lab.cmdb.yml"
+# The road in its order: what resets hosts comes before what deploys to them.
+ORDER = ("test_lab_hosts", "test_provision")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of the lab in the order of the road; all others stay where they are."""
+
+    def position(item: pytest.Item) -> int:
+        name = Path(item.fspath).stem
+        return next((place for place, prefix in enumerate(ORDER) if name.startswith(prefix)), len(ORDER))
+
+    places = [place for place, item in enumerate(items) if item.get_closest_marker("lab")]
+    ordered = sorted((items[place] for place in places), key=position)
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +61,52 @@ def on(lab: Lab) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def play(lab: Lab) -> Run:
+    """Run a playbook on the lab: ``play("dianrong.cloud.provision", "--check")``."""
+
+    def run(playbook: str, *arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", INVENTORY, playbook]
+        return subprocess.run(
+            [*command, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=lab.checkout,
+            env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def declared(lab: Lab) -> Lab:
+    """The lab, declared in its CMDB."""
+    for arguments in (["init"], ["cmdb", "import", str(lab.declaration)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "drcloud", *arguments], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return lab
+
+
+@pytest.fixture(scope="session")
+def provisioned(declared: Lab, play: Run) -> Lab:
+    """The lab with all hosts provisioned, as this site does it."""
+    done = play("playbooks/provision.yml")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return declared
+
+
+@pytest.fixture(scope="session")
+def machine(provisioned: Lab) -> Callable[[str], Machine]:
+    """Look at a provisioned host as root: ``machine("dk-01").file("/etc/passwd")``."""
+
+    def look(host: str) -> Machine:
+        config = provisioned.ssh / "config"
+        return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), sudo=True)
+
+    return look

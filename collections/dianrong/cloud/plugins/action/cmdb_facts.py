@@ -21,7 +21,9 @@ class ActionModule(ControllerAction):
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Read, and record unless in check mode."""
         self.arguments()
-        result = self._execute_module(module_name="dianrong.cloud.host_facts", module_args={}, task_vars=task_vars)
+        result = self._execute_module(
+            module_name="dianrong.cloud.host_facts", module_args={}, task_vars=task_vars
+        )
         if not result.get("failed") and not result.get("unreachable") and not self.check_mode:
             observations.record_facts(open_store(), task_vars["inventory_hostname"], result["facts"])
         return result

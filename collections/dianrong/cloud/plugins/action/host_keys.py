@@ -44,8 +44,10 @@ class ActionModule(ControllerAction):
         config = self._record(store, rows, found, given["ssh_config"])
         return self._result(found, refused, config)
 
-    def _scan(self, rows: t.Any, wave_of: t.Any, given: dict[str, t.Any], scratch: Path) -> dict[str, dict[str, str]]:
-        """Return the keys that the hosts show, wave by wave: each is reached with the keys of those before."""
+    def _scan(
+        self, rows: t.Any, wave_of: t.Any, given: dict[str, t.Any], scratch: Path
+    ) -> dict[str, dict[str, str]]:
+        """Return the keys that the hosts show; each wave is reached with the keys of those before."""
         found: dict[str, dict[str, str]] = {}
         for wave in wave_of.waves:
             config = _write_trial(rows, found, given["ssh_config"], scratch)
@@ -53,7 +55,9 @@ class ActionModule(ControllerAction):
                 found |= _host_keys.parse(_host_keys.run(command, given["timeout"]), members)
         return found
 
-    def _record(self, store: t.Any, rows: t.Any, found: dict[str, dict[str, str]], config: str | None) -> str | None:
+    def _record(
+        self, store: t.Any, rows: t.Any, found: dict[str, dict[str, str]], config: str | None
+    ) -> str | None:
         """Pin the keys in the CMDB; in check mode only in files that this run alone uses."""
         if self.check_mode:
             # ansible-core removes this directory when it ends.
@@ -77,7 +81,7 @@ class ActionModule(ControllerAction):
             "pinned": after,
             "refused": refused,
             "ssh_config": config,
-            "diff": {"before": dict.fromkeys(after, []), "after": after},
+            "diff": {"before": {name: [] for name in after}, "after": after},
         }
 
 

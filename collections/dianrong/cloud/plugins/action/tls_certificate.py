@@ -40,7 +40,8 @@ class ActionModule(ControllerAction):
         if _certificates.CRYPTOGRAPHY_ERROR:
             program = sys.executable
             return failure(
-                f"signing certificates needs the Python package cryptography; run: {program} -m pip install cryptography",
+                "signing certificates needs the Python package cryptography; "
+                f"run: {program} -m pip install cryptography",
                 ExitCode.INVALID_INPUT,
             )
         try:
@@ -63,7 +64,7 @@ class ActionModule(ControllerAction):
             datetime.timedelta(days=given["days"]),
             datetime.timedelta(days=given["renew_before_days"]),
         )
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         why = _certificates.objection(found.get("certificate"), authority, wish, now)
         if why is None:
             return found

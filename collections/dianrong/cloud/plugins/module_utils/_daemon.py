@@ -50,7 +50,8 @@ KEY_OF_FLAG = {
     "storage-opt": "storage-opts",
 }
 SHORT_FLAGS = {
-    "D": "debug", "G": "group", "H": "hosts", "b": "bridge", "l": "log-level", "p": "pidfile", "s": "storage-driver",
+    "D": "debug", "G": "group", "H": "hosts", "b": "bridge",
+    "l": "log-level", "p": "pidfile", "s": "storage-driver",
 }  # fmt: skip
 FLAGS_ONLY = frozenset(("config-file", "help", "validate", "version"))
 FILE_ONLY = {"builder": "map", "features": "map"}

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-SECRET = "(secret content)\n"
+HIDDEN = "(secret content)\n"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ def _validate(wanted, scratch):
         raise FileError(f"file {wanted.path}: cannot check it with {command[0]}: {error.strerror}") from error
     if done.returncode != 0:
         words = " ".join((done.stderr or done.stdout).replace(scratch, wanted.path).split())
-        raise FileError(f"file {wanted.path}: {command[0]} refuses the new content, nothing was replaced: {words}")
+        raise FileError(
+            f"file {wanted.path}: {command[0]} refuses the new content, nothing was replaced: {words}"
+        )
 
 
 def _reasons(wanted, found):
@@ -169,7 +171,7 @@ def _shown_found(change):
     if change.found is None:
         return ""
     secret = change.wanted.secret
-    return _shown(change, change.found, SECRET if secret else _text(change.found.content))
+    return _shown(change, change.found, HIDDEN if secret else _text(change.found.content))
 
 
 def _shown_wanted(change):
@@ -177,7 +179,7 @@ def _shown_wanted(change):
     if wanted.content is None:
         return ""
     # A secret that changes must show as a change, without showing what it is.
-    new = SECRET.replace("secret", "new secret") if "content" in change.reasons else SECRET
+    new = HIDDEN.replace("secret", "new secret") if "content" in change.reasons else HIDDEN
     return _shown(change, wanted, new if wanted.secret else _text(wanted.content))
 
 

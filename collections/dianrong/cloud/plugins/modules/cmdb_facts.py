@@ -10,7 +10,8 @@ module: cmdb_facts
 short_description: Record in the CMDB what a host says of itself
 version_added: 0.1.0
 description:
-  - Runs M(dianrong.cloud.host_facts) on the host and records the facts in the CMDB, where the newest reading wins.
+  - Runs M(dianrong.cloud.host_facts) on the host and records the facts in the CMDB, where the newest
+    reading wins.
   - What is observed is no declared change, so the task never reports one.
 options: {}
 extends_documentation_fragment:

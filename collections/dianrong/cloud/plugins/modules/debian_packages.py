@@ -11,8 +11,9 @@ short_description: Have Debian packages installed
 version_added: 0.1.0
 description:
   - Installs the packages that are missing or of another version than asked for, in one run of C(apt-get).
-  - Needs nothing but C(dpkg) and C(apt-get), so it also predicts on a bare host, where M(ansible.builtin.apt) asks for
-    C(python3-apt) first; when there is nothing to do it costs one C(dpkg-query).
+  - Needs nothing but C(dpkg) and C(apt-get), so it also predicts on a bare host, where
+    M(ansible.builtin.apt) asks for C(python3-apt) first; when there is nothing to do it costs one
+    C(dpkg-query).
   - An installation that was interrupted before is completed first.
 options:
   names:
@@ -33,7 +34,8 @@ options:
     default: true
   lists_valid_for:
     description:
-      - How old, in seconds, the package lists may be before they are fetched again. They are only fetched when something has to be installed.
+      - How old, in seconds, the package lists may be before they are fetched again. They are only fetched
+        when something has to be installed.
     type: int
     default: 3600
 attributes:
@@ -115,10 +117,9 @@ def lists_age():
 @contextlib.contextmanager
 def services_held(hold):
     """Keep Debian's maintainer scripts from starting services meanwhile."""
-    with contextlib.suppress(FileNotFoundError):
-        with open(POLICY, encoding="utf-8", errors="replace") as handle:
-            # A killed run leaves our policy behind; one that is not ours stays.
-            hold = hold and handle.read() == FORBID
+    with contextlib.suppress(FileNotFoundError), open(POLICY, encoding="utf-8", errors="replace") as handle:
+        # A killed run leaves our policy behind; one that is not ours stays.
+        hold = hold and handle.read() == FORBID
     if not hold:
         yield
         return

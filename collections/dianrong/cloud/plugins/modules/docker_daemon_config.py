@@ -10,13 +10,17 @@ module: docker_daemon_config
 short_description: Configure the Docker Engine of a host and have it run with that
 version_added: 0.1.0
 description:
-  - Writes C(daemon.json) from declared options and makes sure that the engine is enabled, runs, and has taken the options over.
-  - The options are validated before they replace anything. Engines from 23 on do it themselves; for older ones the
-    options that the installed engine lists in C(dockerd --help) are the known ones. An unknown option is refused by name.
-  - The engine is reloaded where that is enough and restarted only where needed; O(ignore:reasons) in the result says which and why.
-  - An engine that does not come up with the new options gets its old file back, and the task fails with what the engine said.
-  - What the running engine has loaded is remembered in C(/var/lib/drcloud/docker/daemon.applied.json), so an interrupted run is
-    completed by the next one.
+  - Writes C(daemon.json) from declared options and makes sure that the engine is enabled, runs, and has
+    taken the options over.
+  - The options are validated before they replace anything. Engines from 23 on do it themselves; for older
+    ones the options that the installed engine lists in C(dockerd --help) are the known ones. An unknown
+    option is refused by name.
+  - The engine is reloaded where that is enough and restarted only where needed; O(ignore:reasons) in the
+    result says which and why.
+  - An engine that does not come up with the new options gets its old file back, and the task fails with
+    what the engine said.
+  - What the running engine has loaded is remembered in C(/var/lib/drcloud/docker/daemon.applied.json), so
+    an interrupted run is completed by the next one.
 options:
   options:
     description:
@@ -41,7 +45,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Validates and predicts without changing anything. On a host without an engine the options cannot be validated yet.
+    description: Validates and predicts without changing anything. On a host without an engine the options
+      cannot be validated yet.
   diff_mode:
     support: full
   idempotent:
@@ -149,10 +154,14 @@ class Daemon:
         with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self.module.tmpdir) as candidate:
             candidate.write(_daemon.render(self.wanted))
             candidate.flush()
-            code, output, errors = self.module.run_command([program, "--validate", "--config-file", candidate.name])
+            code, output, errors = self.module.run_command(
+                [program, "--validate", "--config-file", candidate.name]
+            )
         if code:
             said = (errors or output).strip()
-            self.module.fail_json(msg=f"{self.path}: the engine refuses the options: {said}; the file was not touched")
+            self.module.fail_json(
+                msg=f"{self.path}: the engine refuses the options: {said}; the file was not touched"
+            )
 
     def write(self, plan):
         """Put the new file in its place; return where the old one was kept."""
@@ -182,7 +191,9 @@ class Daemon:
             _files.write(_files.Wanted(self.path, self.found.content, mode=self.found.mode))
             self.module.run_command(["systemctl", "reset-failed", self.unit.name])
             code = self.module.run_command(["systemctl", "restart", self.unit.name])[0]
-            outcome = "the old file is back, " + ("but the engine is down" if code else "and the engine runs with it")
+            outcome = "the old file is back, " + (
+                "but the engine is down" if code else "and the engine runs with it"
+            )
         self.module.fail_json(msg=f"the engine did not {plan.action} with {self.path}: {said}; {outcome}")
 
     def _await_honoured(self):
@@ -242,13 +253,23 @@ def ensure(module):
 
 
 def _diff(daemon, plan, steps):
-    files = {"before_header": daemon.path, "after_header": daemon.path, "before": daemon.current or "", "after": plan.content}
+    files = {
+        "before_header": daemon.path,
+        "after_header": daemon.path,
+        "before": daemon.current or "",
+        "after": plan.content,
+    }
     before = {"active": daemon.unit.active, "enabled": daemon.unit.enabled}
     after = {"active": True, "enabled": True}
     if steps.changed:
         after["action"] = plan.action
         after["reasons"] = list(plan.reasons)
-    unit = {"before_header": daemon.unit.name, "after_header": daemon.unit.name, "before": before, "after": after}
+    unit = {
+        "before_header": daemon.unit.name,
+        "after_header": daemon.unit.name,
+        "before": before,
+        "after": after,
+    }
     return [part for part, differs in ((files, plan.rewrite), (unit, steps.changed)) if differs]
 
 

@@ -10,8 +10,10 @@ module: docker_registry_access
 short_description: Give the Docker Engine of a host access to private registries
 version_added: 0.1.0
 description:
-  - Writes the CA of each registry to C(/etc/docker/certs.d/<endpoint>/ca.crt), where the engine reads it without a reload.
-  - Writes the credentials of all of them into one C(config.json) that only root can read. Nothing is passed on a command line.
+  - Writes the CA of each registry to C(/etc/docker/certs.d/<endpoint>/ca.crt), where the engine reads it
+    without a reload.
+  - Writes the credentials of all of them into one C(config.json) that only root can read. Nothing is passed
+    on a command line.
   - The CA file of a registry that is no longer declared is removed when it was written by this module.
 options:
   registries:
@@ -29,7 +31,8 @@ options:
         type: str
         required: true
       ca:
-        description: Reference V(env:NAME) or V(file:PATH) to the CA's certificate in PEM, read on the controller.
+        description: Reference V(env:NAME) or V(file:PATH) to the CA's certificate in PEM, read on the
+          controller.
         type: str
       username:
         description: Account to pull with.

@@ -10,7 +10,8 @@ module: host_facts
 short_description: Read what a host says of itself, in one pass
 version_added: 0.1.0
 description:
-  - Reads distribution, kernel, processors, memory, network interfaces, disks, Docker Engine and SSH host keys.
+  - Reads distribution, kernel, processors, memory, network interfaces, disks, Docker Engine and SSH host
+    keys.
   - Holds only what stays the same until somebody changes the host, so two readings can be compared.
   - Changes nothing and needs nothing but Python's standard library and C(ip).
 options: {}
@@ -46,7 +47,8 @@ facts:
     cpu: {model: AMD EPYC 9354, count: 32}
     memory: {total: 67345186816}
     nics: [{name: eth0, mac: '02:42:0a:5a:00:0b', mtu: 1500, addresses: [10.90.0.11/24]}]
-    block_devices: [{name: sda, size: 480103981056, serial: S3Z8NB0K, wwn: null, model: SSD, rotational: false}]
+    block_devices:
+      - {name: sda, size: 480103981056, serial: S3Z8NB0K, wwn: null, model: SSD, rotational: false}
     engine: {version: 20.10.24+dfsg1, api_version: '1.41', storage_driver: overlay2, live_restore: true}
     ssh_host_keys: {ssh-ed25519: AAAAC3NzaC1lZDI1NTE5AAAA}
 """

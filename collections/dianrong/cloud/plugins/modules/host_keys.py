@@ -10,11 +10,12 @@ module: host_keys
 short_description: Pin the SSH host keys of new hosts
 version_added: 0.1.0
 description:
-  - Asks hosts in state V(planned) or V(provisioning) that have no pinned key for their SSH host keys, through their
-    bastion where they have one, and pins them in the CMDB. From then on, OpenSSH checks them strictly.
+  - Asks hosts in state V(planned) or V(provisioning) that have no pinned key for their SSH host keys,
+    through their bastion where they have one, and pins them in the CMDB. From then on, OpenSSH checks them
+    strictly.
   - A pinned key is never replaced. A host in service without a pinned key is refused.
-  - Works on all hosts at once and costs nothing when all keys are pinned. A host that does not answer is warned of, and fails
-    as unreachable in the next task, so that it stops nobody else.
+  - Works on all hosts at once and costs nothing when all keys are pinned. A host that does not answer is
+    warned of, and fails as unreachable in the next task, so that it stops nobody else.
 options:
   names:
     description:
@@ -24,8 +25,8 @@ options:
     required: true
   ssh_config:
     description:
-      - The fleet's OpenSSH configuration as the inventory wrote it; C(known_hosts) beside it is brought up to date.
-        In check mode, the result names a copy that also trusts the keys found.
+      - The fleet's OpenSSH configuration as the inventory wrote it; C(known_hosts) beside it is brought up
+        to date. In check mode, the result names a copy that also trusts the keys found.
     type: path
   timeout:
     description:

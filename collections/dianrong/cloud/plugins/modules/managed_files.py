@@ -11,7 +11,8 @@ short_description: Keep a set of files on a host as declared, in one pass
 version_added: 0.1.0
 description:
   - Writes files with their owner and mode, each at once or not at all, and removes those declared absent.
-  - Does for a whole set of files what one M(ansible.builtin.copy) task per file would do, for the price of one.
+  - Does for a whole set of files what one M(ansible.builtin.copy) task per file would do, for the price of
+    one.
   - Secret content is given as a reference, is read on the controller, and never shows in output or diff.
 options:
   files:
@@ -30,7 +31,8 @@ options:
         type: str
       secret:
         description:
-          - In place of O(files[].content), a reference V(env:NAME) or V(file:PATH) to content on the controller.
+          - In place of O(files[].content), a reference V(env:NAME) or V(file:PATH) to content on the
+            controller.
         type: str
       state:
         description: Whether there should be such a file.
@@ -51,7 +53,8 @@ options:
         default: root
       validate:
         description:
-          - A command, as a list, that must accept the new content before it takes its place; V({path}) stands for it.
+          - A command, as a list, that must accept the new content before it takes its place; V({path})
+            stands for it.
           - Is not run in check mode.
         type: list
         elements: str

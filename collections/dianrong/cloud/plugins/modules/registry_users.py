@@ -11,7 +11,8 @@ short_description: Keep the accounts of an image registry
 version_added: 0.1.0
 description:
   - Writes an C(htpasswd) file with bcrypt hashes, the only kind the registry accepts.
-  - A password that still matches its hash is left alone, so nothing changes twice. Accounts not named are removed.
+  - A password that still matches its hash is left alone, so nothing changes twice. Accounts not named are
+    removed.
   - Needs no package, for the hashes come from the C library of the host.
 options:
   path:
@@ -104,7 +105,7 @@ def _library():
 
 
 def crypt(password, setting):
-    """Return crypt(3) of a password; empty when the C library cannot do it."""
+    """Return the hash of a password by the C library; empty when it cannot do that."""
     answer = _library().crypt(password.encode(), setting.encode())
     hashed = answer.decode() if answer else ""
     return "" if hashed.startswith("*") else hashed

@@ -10,9 +10,12 @@ module: systemd_unit
 short_description: Have a systemd unit enabled and running, on what it should have read
 version_added: 0.1.0
 description:
-  - Starts and enables a unit, and restarts or reloads it once when the task says that something it reads has changed.
-  - Does in one task what a start task and two handlers would do, so a unit is never started and restarted in the same run.
-  - In check mode a unit that does not exist yet is predicted to start, for its package is going to be installed.
+  - Starts and enables a unit, and restarts or reloads it once when the task says that something it reads
+    has changed.
+  - Does in one task what a start task and two handlers would do, so a unit is never started and restarted
+    in the same run.
+  - In check mode a unit that does not exist yet is predicted to start, for its package is going to be
+    installed.
 options:
   name:
     description:
@@ -29,6 +32,21 @@ options:
       - Something has changed for which a reload is enough.
     type: bool
     default: false
+  listens_on:
+    description:
+      - After a start or a restart, wait until the unit takes connections at this TCP port, and fail when it
+        does not.
+    type: int
+  listens_at:
+    description:
+      - The address for O(listens_on).
+    type: str
+    default: 127.0.0.1
+  patience:
+    description:
+      - How many seconds to wait for O(listens_on).
+    type: int
+    default: 20
 attributes:
   check_mode:
     support: full
@@ -49,6 +67,7 @@ EXAMPLES = r"""
   dianrong.cloud.systemd_unit:
     name: docker-registry.service
     restart: "{{ registry_files is changed }}"
+    listens_on: 5000
 """
 
 RETURN = r"""
@@ -59,9 +78,31 @@ action:
   sample: start
 """
 
+import socket
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _units
+
+
+def await_connection(module):
+    """Wait until something takes connections; fail with the unit's last words."""
+    given = module.params
+    deadline = time.monotonic() + given["patience"]
+    while True:
+        try:
+            socket.create_connection((given["listens_at"], given["listens_on"]), timeout=2).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                said = _units.last_words(module, given["name"])
+                place = f"{given['listens_at']} port {given['listens_on']}"
+                module.fail_json(
+                    msg=f"unit {given['name']}: {place} takes no connection ({error}); its last words: {said}"
+                )
+        else:
+            return
+        time.sleep(0.2)
 
 
 def ensure(module):
@@ -69,11 +110,15 @@ def ensure(module):
     given = module.params
     unit = _units.read(module, given["name"])
     if not unit.present and not module.check_mode:
-        module.fail_json(msg=f"unit {unit.name}: there is no such unit on this host; install its package first")
+        module.fail_json(
+            msg=f"unit {unit.name}: there is no such unit on this host; install its package first"
+        )
     # A unit whose file changed on disk runs on the old one until it restarts.
     steps = _units.decide(unit, restart=given["restart"] or unit.stale, reload=given["reload"])
     if not module.check_mode:
         _units.apply(module, unit, steps)
+        if given["listens_on"] and steps.action in ("start", "restart"):
+            await_connection(module)
     before = {"active": unit.active, "enabled": unit.enabled}
     after = {"active": True, "enabled": True, "action": steps.action}
     diff = {"before": before, "after": after} if steps.changed else {}
@@ -86,6 +131,9 @@ def main():
             "name": {"type": "str", "required": True},
             "restart": {"type": "bool", "default": False},
             "reload": {"type": "bool", "default": False},
+            "listens_on": {"type": "int"},
+            "listens_at": {"type": "str", "default": "127.0.0.1"},
+            "patience": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
     )

@@ -10,8 +10,8 @@ module: tls_certificate
 short_description: Keep a host's server certificate good, signed by a CA on the controller
 version_added: 0.1.0
 description:
-  - Looks at the certificate on the host. Where there is none, or it is of another CA, for other names or about to expire,
-    makes a new key and certificate and puts both into one file, at once or not at all.
+  - Looks at the certificate on the host. Where there is none, or it is of another CA, for other names or
+    about to expire, makes a new key and certificate and puts both into one file, at once or not at all.
   - The CA's key stays on the controller; the new key is written to its host and nowhere else.
 options:
   path:
@@ -21,7 +21,8 @@ options:
     required: true
   names:
     description:
-      - Host names and addresses that the certificate is for. The first is also its subject. Required in tasks.
+      - Host names and addresses that the certificate is for. The first is also its subject. Required in
+        tasks.
     type: list
     elements: str
   ca_certificate:
@@ -30,7 +31,8 @@ options:
     type: str
   ca_key:
     description:
-      - Reference V(env:NAME) or V(file:PATH) to the CA's unencrypted private key on the controller. Required in tasks.
+      - Reference V(env:NAME) or V(file:PATH) to the CA's unencrypted private key on the controller.
+        Required in tasks.
     type: str
   days:
     description:
@@ -121,7 +123,9 @@ def wanted(given, found):
     content = given["pem"].encode() if given["pem"] else found.content if found else None
     if content is None:
         return None
-    return _files.Wanted(given["path"], content, int(given["mode"], 8), given["owner"], given["group"], secret=True)
+    return _files.Wanted(
+        given["path"], content, int(given["mode"], 8), given["owner"], given["group"], secret=True
+    )
 
 
 def ensure(module):

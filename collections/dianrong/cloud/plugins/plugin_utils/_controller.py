@@ -10,7 +10,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils._package import DrcloudPackageError, require_drcloud
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._package import (
+    DrcloudPackageError,
+    require_drcloud,
+)
 
 try:
     from drcloud import secrets

@@ -39,7 +39,7 @@ def waves(rows: Snapshot, names: t.Iterable[str]) -> Waves:
     keyed = {row.host for row in rows.host_keys}
     refused: dict[str, str] = {}
     by_depth: dict[int, list[str]] = defaultdict(list)
-    for name in sorted({link for name in names for link in _chain(known, name)}):
+    for name in sorted({link for asked in names for link in _chain(known, asked)}):
         host = known[name]
         if name in keyed:
             continue
@@ -74,7 +74,12 @@ def run(command: t.Sequence[str], timeout: int) -> str:
     try:
         # Hosts are asked at the same time, the way to them may take as long again.
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=3 * timeout
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=3 * timeout,
         )
     except subprocess.TimeoutExpired:
         return ""
@@ -86,7 +91,7 @@ def parse(output: str, members: t.Mapping[str, str]) -> dict[str, dict[str, str]
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for line in output.splitlines():
         words = line.split()
-        if len(words) < 3 or words[0].startswith("#"):  # noqa: PLR2004
+        if len(words) < 3 or words[0].startswith("#"):
             continue
         # A port other than 22 is printed as [address]:port.
         address = words[0].partition("]")[0].lstrip("[")

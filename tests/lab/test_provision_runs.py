@@ -1,0 +1,184 @@
+"""What provision does: nothing twice, nothing in a check, what the check said, and nothing to strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drcloud.cmdb import lookup, snapshot
+from drcloud.cmdb.store import Store
+from drcloud.lab import status
+from drcloud.lab.identity import Lab
+
+pytestmark = pytest.mark.lab
+Run = Callable[..., subprocess.CompletedProcess[str]]
+RECAP = re.compile(r"^(?P<host>[\w-]+)\s+: (?P<counts>.*changed=.*)$", re.MULTILINE)
+FRESH = "dk-06"
+PROVISION = "dianrong.cloud.provision"
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of each host."""
+    rows = {match["host"]: match["counts"] for match in RECAP.finditer(done.stdout)}
+    return {host: {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in rows.items()}
+
+
+def changed_tasks(done: subprocess.CompletedProcess[str], host: str) -> list[str]:
+    """Return the tasks that changed a host, from the JSON of a run."""
+    document = json.loads(done.stdout[done.stdout.index("{") :])
+    return [
+        task["task"]["name"]
+        for play in document["plays"]
+        for task in play["tasks"]
+        if task["hosts"].get(host, {}).get("changed")
+    ]
+
+
+@pytest.fixture
+def fresh(provisioned: Lab, play: Run) -> Iterator[str]:
+    """A host that was reinstalled: new disk, new SSH host keys. Provisioned again when the test ends."""
+    container = next(host.container for host in status.read(provisioned).hosts if host.name == FRESH)
+    assert container == "running"
+    subprocess.run(
+        ["docker", "rm", "--force", "--volumes", f"{provisioned.name}-{FRESH}"], check=True, capture_output=True
+    )
+    up = subprocess.run(
+        [sys.executable, "-m", "drcloud", "lab", "up"], check=False, capture_output=True, text=True
+    )
+    assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
+    close_connections(provisioned)
+    yield FRESH
+    forget(FRESH)
+    done = play("playbooks/provision.yml", "--limit", FRESH)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def close_connections(lab: Lab) -> None:
+    """End ssh's standing connections, for they were checked when they were opened."""
+    directory = Path(os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible")) / "cp"
+    for socket in directory.glob("*"):
+        subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], check=False, capture_output=True)
+    time.sleep(0.5)
+
+
+def forget(name: str) -> None:
+    """Say in the CMDB that a host was reinstalled: what an operator does after looking at the machine."""
+    with Store.open().write(reason="reinstalled") as session:
+        row = lookup.host(session, name)
+        row.keys.clear()
+        if row.state == "active":
+            row.state = "maintenance"
+            session.flush()
+        row.state = "provisioning"
+
+
+def test_a_second_run_changes_nothing(provisioned: Lab, play: Run):
+    seq = Store.open().declared_seq()
+    done = play("playbooks/provision.yml")
+    assert done.returncode == 0, done.stdout
+    counts = recap(done)
+    assert {host for host in counts if host != "localhost"} == {row.name for row in status.read(provisioned).hosts}
+    assert {host: row["changed"] for host, row in counts.items() if row["changed"]} == {}
+    assert Store.open().declared_seq() == seq
+
+
+def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(fresh: str, play: Run, monkeypatch: pytest.MonkeyPatch):
+    """The whole life of a reinstalled host: refused, accepted by an operator, foretold, provisioned."""
+    refused = play(PROVISION, "--limit", fresh)
+    assert refused.returncode == 4
+    assert recap(refused)[fresh]["unreachable"] == 1
+    assert "host key" in refused.stdout.lower()
+
+    forget(fresh)
+    seq = Store.open().declared_seq()
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")
+    foretold = play(PROVISION, "--limit", fresh, "--check", "--diff")
+    assert foretold.returncode == 0, foretold.stdout
+    assert Store.open().declared_seq() == seq
+    assert fresh not in {row.host for row in snapshot.read(Store.open()).host_keys}
+
+    done = play(PROVISION, "--limit", fresh)
+    assert done.returncode == 0, done.stdout
+    assert changed_tasks(done, fresh) == changed_tasks(foretold, fresh)
+    assert changed_tasks(done, fresh) != []
+
+    again = play(PROVISION, "--limit", fresh)
+    assert changed_tasks(again, fresh) == []
+
+
+def test_drift_is_listed_by_a_check_and_repaired_by_a_run(machine: Callable, play: Run, monkeypatch: pytest.MonkeyPatch):
+    host = machine("dk-05")
+    host.check_output("sed -i 's/journald/json-file/' /etc/docker/daemon.json; chmod 0644 /etc/drcloud/docker/config.json")
+    foretold = play(PROVISION, "--limit", "dk-05", "--check", "--diff")
+    assert '+    "log-driver": "journald"' in foretold.stdout
+    assert "# mode: 0644" in foretold.stdout
+    assert recap(foretold)["dk-05"]["changed"] == 2
+    assert "json-file" in host.file("/etc/docker/daemon.json").content_string
+    done = play(PROVISION, "--limit", "dk-05")
+    assert recap(done)["dk-05"]["changed"] == 2
+    assert host.file("/etc/drcloud/docker/config.json").mode == 0o600
+    assert host.check_output("docker info --format '{{.LoggingDriver}}'") == "journald"
+
+
+def test_an_option_that_the_engine_does_not_know_is_refused_by_name(machine: Callable, play: Run):
+    host = machine("dk-05")
+    before = host.file("/etc/docker/daemon.json").content_string
+    extra = json.dumps({"docker_engine_extra_options": {"live-restor": True}})
+    done = play(PROVISION, "--limit", "dk-05", "-e", extra)
+    assert done.returncode == 2
+    assert "option 'live-restor' is not known to Docker Engine 20.10" in done.stdout
+    assert host.file("/etc/docker/daemon.json").content_string == before
+
+
+def test_an_option_for_which_a_reload_is_enough_does_not_restart_the_engine(machine: Callable, play: Run):
+    host = machine("dk-05")
+    started = "systemctl show docker --property ActiveEnterTimestamp"
+    before = host.check_output(started)
+    done = play(PROVISION, "--limit", "dk-05", "-e", json.dumps({"docker_engine_extra_options": {"debug": True}}))
+    try:
+        assert done.returncode == 0, done.stdout
+        assert host.check_output("docker info --format '{{.Debug}}'") == "true"
+        assert host.check_output(started) == before
+    finally:
+        back = play(PROVISION, "--limit", "dk-05")
+    assert recap(back)["dk-05"]["changed"] == 1
+    assert host.check_output("docker info --format '{{.Debug}}'") == "false"
+    assert host.check_output(started) == before
+
+
+def test_an_engine_that_cannot_start_gets_its_old_file_back(machine: Callable, play: Run):
+    host = machine("dk-05")
+    before = host.file("/etc/docker/daemon.json").content_string
+    extra = json.dumps({"docker_engine_extra_options": {"storage-driver": "no-such-driver"}})
+    done = play(PROVISION, "--limit", "dk-05", "-e", extra)
+    assert done.returncode == 2
+    assert "the old file is back, and the engine runs with it" in done.stdout
+    assert host.file("/etc/docker/daemon.json").content_string == before
+    assert host.service("docker").is_running
+
+
+def test_a_host_that_does_not_answer_stops_nobody_else(provisioned: Lab, play: Run):
+    container = f"{provisioned.name}-dk-04"
+    close_connections(provisioned)
+    subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+    try:
+        done = play(PROVISION, "--limit", "dk-04,dk-05", "--timeout", "5")
+    finally:
+        subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+    assert done.returncode == 4
+    assert recap(done)["dk-04"]["unreachable"] == 1
+    assert recap(done)["dk-05"]["failed"] == 0
+    assert recap(done)["dk-05"]["ok"] > 5
+
+
+def test_nothing_matched_is_a_failure(provisioned: Lab, play: Run):
+    done = play(PROVISION, "--limit", "no-such-host")
+    assert done.returncode != 0

@@ -1,0 +1,64 @@
+"""What a systemd unit needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _units
+
+RUNNING = """\
+ActiveEnterTimestampMonotonic=123456789
+ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// ; pid=12 }
+InvocationID=0b36c4db28b64e9ba50a6f7e5d4fcd69
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+NeedDaemonReload=no
+"""
+
+
+def unit(**changes):
+    lines = dict(line.split("=", 1) for line in RUNNING.splitlines()) | changes
+    return _units.parse("docker.service", "\n".join(f"{key}={value}" for key, value in lines.items()))
+
+
+def test_what_systemd_says_is_understood():
+    parsed = unit()
+    assert parsed.present
+    assert parsed.active
+    assert parsed.enabled
+    assert not parsed.stale
+    assert parsed.invocation == "0b36c4db28b64e9ba50a6f7e5d4fcd69"
+    assert "-H fd://" in parsed.command
+    assert parsed.entered == pytest.approx(123.456789)
+
+
+def test_a_unit_that_does_not_exist():
+    missing = unit(LoadState="not-found", ActiveState="inactive", UnitFileState="")
+    assert not missing.present
+    assert not missing.enabled
+
+
+@pytest.mark.parametrize(
+    ("changes", "restart", "reload", "action", "enable"),
+    [
+        ({}, False, False, "none", False),
+        ({}, True, False, "restart", False),
+        ({}, True, True, "restart", False),
+        ({}, False, True, "reload", False),
+        ({"ActiveState": "failed"}, False, False, "start", False),
+        ({"ActiveState": "inactive"}, True, True, "start", False),
+        ({"UnitFileState": "disabled"}, False, False, "none", True),
+        ({"UnitFileState": "static"}, False, False, "none", False),
+    ],
+)
+def test_the_least_that_leaves_it_running_on_what_it_should_have_read(
+    changes, restart, reload, action, enable
+):
+    steps = _units.decide(unit(**changes), restart=restart, reload=reload)
+    assert (steps.action, steps.enable) == (action, enable)
+    assert steps.changed == (enable or action != "none")
+
+
+def test_a_unit_file_that_changed_is_read_again_first():
+    assert _units.decide(unit(NeedDaemonReload="yes")).daemon_reload
