@@ -90,3 +90,12 @@ def test_two_racks_that_would_share_a_group_are_named(controller, fleet):
 
 def test_a_file_of_another_name_is_not_for_this_plugin(idc):
     assert "could not be verified" in refusal(idc, idc.source(name="site.yml"))
+
+
+def test_a_package_of_another_version_is_named(controller):
+    package = controller.directory / "other" / "drcloud"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("__version__ = '9.9.9'\n")
+    said = refusal(controller, controller.source(), PYTHONPATH=str(package.parent))
+    assert "needs the Python package drcloud" in said
+    assert "is version 9.9.9 there; run: " in said

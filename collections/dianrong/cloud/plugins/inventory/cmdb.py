@@ -191,8 +191,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             return
         for name in found.hosts:
             host = self.inventory.hosts[name]
-            self._set_composite_vars(compose, found.everywhere | host.get_vars(), name, strict=strict)
             variables = found.everywhere | host.get_vars()
+            if compose:
+                self._set_composite_vars(compose, variables, name, strict=strict)
+                variables = found.everywhere | host.get_vars()
             self._add_host_to_composed_groups(groups, variables, name, strict=strict, fetch_hostvars=False)
             self._add_host_to_keyed_groups(keyed, variables, name, strict=strict, fetch_hostvars=False)
 
