@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -237,9 +236,11 @@ def _print_json(value: Any) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file completely or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as new:
-            new.write(text)
-        os.replace(new.name, path)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
     except OSError as error:
         raise InvalidInputError(f"{path}: the file cannot be written: {error.strerror}") from error
+    finally:
+        new.unlink(missing_ok=True)

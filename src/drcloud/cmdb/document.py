@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from drcloud.cmdb.appspec import AppSpec
@@ -69,9 +69,10 @@ IpAddress = Annotated[str, AfterValidator(_address)]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 Reference = Annotated[str, Field(max_length=255), AfterValidator(_reference)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-Count = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", 71, "digest (sha256:…)")]
-Attrs = dict[str, Any]
+Attrs = dict[str, JsonValue]
+KeyType = Annotated[str, _matching(r"[a-z0-9@.-]+", 64, "type of an SSH key, as ssh-ed25519")]
 HostState = Literal["planned", "provisioning", "active", "maintenance", "quarantined", "retired"]
 
 
@@ -160,7 +161,7 @@ class HostEntry(Entry):
     address: IpAddress
     ssh: SshEntry = SshEntry()
     block_devices: tuple[BlockDeviceEntry, ...] = ()
-    host_keys: dict[str, Annotated[str, Field(min_length=1, max_length=2048)]] = {}
+    host_keys: dict[KeyType, Annotated[str, Field(min_length=1, max_length=2048)]] = {}
     serial: Short | None = None
     asset_tag: Short | None = None
     attrs: Attrs = {}
@@ -336,6 +337,7 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "dict_type": _mapping,
     "model_type": _mapping,
     "model_attributes_type": _mapping,
+    "invalid-json-value": _instead("text, a number, true, false, null, a list or a mapping"),
     "literal_error": lambda details: _instead(f"one of {details['ctx']['expected']}")(details),
     "greater_than_equal": lambda details: _instead(f"{details['ctx']['ge']} or more")(details),
     "less_than_equal": lambda details: _instead(f"{details['ctx']['le']} or less")(details),

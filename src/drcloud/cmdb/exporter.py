@@ -14,6 +14,7 @@ from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import FORMAT
 from drcloud.cmdb.state import State
 from drcloud.cmdb.store import Store
+from drcloud.errors import InvalidInputError
 
 
 def export(store: Store) -> str:
@@ -85,6 +86,8 @@ def _hosts(state: State) -> list[Fields]:
     addresses = {fields["host"]: address for address, fields in state["address"].items()}
     disks = _by(state["block_device"].values(), "host")
     keys = _by(state["host_key"].values(), "host")
+    if bare := [name for name in state["host"] if name not in addresses]:
+        raise InvalidInputError(f"host {bare[0]} has no address and cannot be exported: give it one first")
     return [
         _some(fields, "name", "role", "rack", "state")
         | {"address": addresses[name], "ssh": _ssh(fields)}
@@ -92,7 +95,6 @@ def _hosts(state: State) -> list[Fields]:
         | ({"host_keys": {key["type"]: key["key"] for key in keys[name]}} if name in keys else {})
         | _some(fields, "serial", "asset_tag", "attrs")
         for name, fields in state["host"].items()
-        if name in addresses
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from drcloud.cmdb import lookup
 from drcloud.cmdb.base import Document, now
-from drcloud.cmdb.changelog import OBSERVED, advance
+from drcloud.cmdb.changelog import OBSERVED, advance, lock
 from drcloud.cmdb.declared import Host
 from drcloud.cmdb.operational import HostFact, Instance, Observation
 from drcloud.cmdb.store import Store
@@ -36,6 +36,8 @@ REQUIRED = frozenset(
 def record_facts(store: Store, host: str, facts: Document) -> None:
     """Remember what a host said of itself, in place of what it said before."""
     with store.operate() as session:
+        # Observers take turns, so that two of the same host do not both find nothing.
+        lock(session, OBSERVED)
         row = lookup.host(session, host)
         known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
         if known is None:
@@ -59,6 +61,8 @@ def record_instances(
     moment = observed_at or now()
     rows = [_parsed(host, instance) for instance in instances]
     with store.operate() as session:
+        # Observers take turns, so that two of the same host do not both find nothing.
+        lock(session, OBSERVED)
         row = lookup.host(session, host)
         if not _look(session, row, moment, source):
             return

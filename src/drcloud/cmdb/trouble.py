@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
 from drcloud.errors import CmdbError, DrcloudError, InvalidInputError, LockedError
@@ -62,6 +62,8 @@ def translated(url: URL) -> Iterator[None]:
         raise InvalidInputError(
             f"the CMDB refuses the write, it would break a rule: {_first_line(error.orig)}"
         ) from error
+    except DataError as error:
+        raise InvalidInputError(f"the CMDB refuses a value: {_first_line(error.orig)}") from error
     except (DBAPIError, sqlite3.Error) as error:
         if translation := _translation(error, url):
             raise translation from error

@@ -12,6 +12,7 @@ import yaml
 from drcloud.errors import InvalidInputError
 
 Position = tuple[str | int, ...]
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -120,6 +121,9 @@ class _Builder:
             return {self._key(key): self.build(value) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item) for item in node.value]
+        if node.tag == TIMESTAMP:
+            # A date is text here: JSON has no dates, and a serial may look like one.
+            return node.value
         return self._loader.construct_object(node)
 
     def _refuse_duplicates(self, node: yaml.MappingNode) -> None:

@@ -157,6 +157,10 @@ CASES = {
         + "  - {name: dk-02, role: docker, address: 10.90.0.12, serial: X}\n",
         "9: hosts[1].serial: serial X belongs to host dk-01 already",
     ),
+    "bytes in attrs": (
+        HEAD + "  - {name: dk-02, role: docker, address: 10.90.0.12, attrs: {a: !!binary aGVsbG8=}}\n",
+        "9: hosts[1].attrs.a: must be text, a number, true, false, null, a list or a mapping, not",
+    ),
     "nameless disk": (
         HEAD + "  - {name: dk-02, role: docker, address: 10.90.0.12, block_devices: [{purpose: spare}]}\n",
         "9: hosts[1].block_devices[0]: a block device needs a serial, a wwn or a path",

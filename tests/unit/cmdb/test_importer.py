@@ -252,3 +252,20 @@ def test_two_sections_of_one_alias(store: Store, tmp_path: Path) -> None:
     )
     importer.import_file(store, path)
     assert [one.name for one in snapshot.read(store).hosts] == ["a", "b"]
+
+
+def test_dates_are_text(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "dates.yml"
+    path.write_text(
+        "drcloud: 1\nprefixes: [{cidr: 10.0.0.0/24}]\nhosts:\n"
+        "  - {name: a, role: docker, address: 10.0.0.1, serial: 2024-01-02, attrs: {bought: 2024-01-02}}\n"
+    )
+    importer.import_file(store, path)
+    assert (row(store, "a").serial, row(store, "a").attrs) == ("2024-01-02", {"bought": "2024-01-02"})
+
+
+def test_a_host_without_an_address_is_not_left_out_of_an_export(filled: Store) -> None:
+    with filled.write(reason="x") as session:
+        session.add(Host(name="bare", role="docker"))
+    with pytest.raises(InvalidInputError, match="host bare has no address"):
+        exporter.export(filled)
