@@ -70,6 +70,7 @@ def test_what_was_filled_in_can_be_withdrawn(fleet, direct):
     before = picture(inventory)
     known = set(inventory.hosts), set(inventory.groups)
     fill(inventory, found, model.names(found.groups), direct)
+    inventory.add_child("others", "role_docker")
     withdraw(inventory, *known)
     after = picture(inventory)
     after["groups"]["all"]["vars"] = {}

@@ -38,6 +38,8 @@ def withdraw(inventory: t.Any, hosts: set[str], groups: set[str]) -> None:
         inventory.remove_host(inventory.hosts[name])
     for name in [name for name in inventory.groups if name not in groups]:
         inventory.remove_group(inventory.groups[name])
+    for group in inventory.groups.values():
+        group.child_groups[:] = [child for child in group.child_groups if child.name in groups]
 
 
 def _known_shape(inventory: t.Any, found: t.Any) -> bool:
