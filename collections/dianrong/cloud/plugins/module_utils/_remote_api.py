@@ -25,6 +25,7 @@ UNDECIDED = "undecided"
 
 EXPOSED = (OPEN, OPEN_TLS)
 LIMIT = 65536
+REFUSAL_SECONDS = 1.0
 REQUEST = (
     b"GET /version HTTP/1.1\r\nHost: docker\r\nUser-Agent: drcloud-compliance\r\nConnection: close\r\n\r\n"
 )
@@ -118,6 +119,7 @@ def _ask(address, port, timeout, secured=False):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         with context.wrap_socket(connection, server_hostname=address) as wrapped:
+            _hear_refusal(wrapped, timeout)
             return _exchange(wrapped)
 
 
@@ -128,6 +130,20 @@ def _connect(address, port, timeout):
         raise
     except OSError as error:
         raise NoConnection(str(error) or "timed out") from error
+
+
+def _hear_refusal(connection, timeout):
+    """Give a TLS 1.3 server time to refuse: it does so after the handshake, and a request would drown it."""
+    if connection.version() != "TLSv1.3":
+        return
+    connection.settimeout(min(timeout, REFUSAL_SECONDS))
+    try:
+        connection.recv(1)
+    except ssl.SSLError:
+        raise
+    except (socket.timeout, ConnectionError):
+        pass
+    connection.settimeout(timeout)
 
 
 def _exchange(connection):
