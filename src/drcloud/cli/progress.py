@@ -20,7 +20,7 @@ from drcloud.runs.lines import Batches, Tally, clock, failure
 QUIET_SECONDS = 20.0
 # What ansible-playbook prints that is worth showing with --diff, and with --verbose.
 NOTHING: frozenset[str] = frozenset()
-DIFFS = frozenset({events.TEXT})
+DIFFS = frozenset({events.TEXT, events.DIFF})
 RESULTS = DIFFS | events.RESULTS
 _WORDS = {
     events.OK: "ok",
@@ -54,7 +54,7 @@ class Progress:
         """Take in one event."""
         with self._lock:
             if event.type in self._details and event.text.strip():
-                self._print(event.text.strip("\r\n"), "dim")
+                self._print(_printed(event), "dim")
             if event.type == events.PLAY_START:
                 self._end_task()
                 self._print(self._batches.title(str(event.data["name"])), "bold")
@@ -63,7 +63,7 @@ class Progress:
                 self.task = Tally(event.task or "?", self._elapsed())
             elif event.type == events.STATS:
                 self._end_task()
-            elif event.host and self.task:
+            elif event.host and self.task and event.type != events.DIFF:
                 self._host(self.task, event.host, event)
 
     def now(self) -> str:
@@ -100,6 +100,11 @@ class Progress:
     def _print(self, line: str, style: str) -> None:
         self._spoke = time.monotonic()
         self._console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _printed(event: Event) -> str:
+    text = event.text.strip("\n")
+    return f"      {event.host}\n{text}" if event.type == events.DIFF else text
 
 
 def _word(event: Event) -> str:

@@ -22,10 +22,21 @@ FAILED = "runner_on_failed"
 UNREACHABLE = "runner_on_unreachable"
 SKIPPED = "runner_on_skipped"
 TEXT = "verbose"
+DIFF = "runner_on_file_diff"
 RESULTS = frozenset({OK, FAILED, UNREACHABLE, SKIPPED})
 # The rest (items, retries, diffs, plain text) may carry results and is dropped at the door.
-KNOWN = RESULTS | {PLAYBOOK_START, PLAY_START, TASK_START, NO_HOSTS_MATCHED, PROMPT, STATS, HOST_START, TEXT}
-STORED = KNOWN - {HOST_START, TEXT}
+KNOWN = RESULTS | {
+    PLAYBOOK_START,
+    PLAY_START,
+    TASK_START,
+    NO_HOSTS_MATCHED,
+    PROMPT,
+    STATS,
+    HOST_START,
+    TEXT,
+    DIFF,
+}
+STORED = KNOWN - {HOST_START, TEXT, DIFF}
 
 
 # Lines that belong to no other event; warnings and errors among them.
@@ -67,7 +78,7 @@ def read(raw: Mapping[str, Any]) -> Event | None:
         task=_text(told.get("name") if kind == TASK_START else told.get("task")),
         host=_text(told.get("host")),
         data=dict(_kept(kind, told)),
-        text=_ESCAPE.sub("", str(raw.get("stdout") or "")),
+        text=_ESCAPE.sub("", str(raw.get("stdout") or "")).replace("\r", ""),
     )
 
 

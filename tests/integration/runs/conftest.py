@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,9 @@ class Site:
     def hosts(self) -> str:
         return str(self.path / "hosts.yml")
 
-    def playbook(self, name: str, *tasks: dict[str, Any], **play: Any) -> str:
+    def playbook(self, file_name: str, *tasks: dict[str, Any], **play: Any) -> str:
         content = [{"hosts": "all", "gather_facts": False, "tasks": list(tasks), **play}]
-        file = self.path / name
+        file = self.path / file_name
         file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return str(file)
 
@@ -107,10 +107,10 @@ def processes_with(mark: str) -> list[int]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(HOSTS), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name in ("ANSIBLE_CONFIG", "ANSIBLE_INVENTORY", "DRCLOUD_INVENTORY"):
         monkeypatch.delenv(name, raising=False)
-    yield Site(tmp_path, Store.create(f"sqlite:///{tmp_path}/cmdb.sqlite3"))
+    return Site(tmp_path, Store.create(f"sqlite:///{tmp_path}/cmdb.sqlite3"))

@@ -73,7 +73,7 @@ def test_a_killed_controller_takes_the_run_along_and_the_next_one_says_lost(site
     eventually(lambda: started(seconds))
     process.kill()
     process.wait()
-    (left,) = (site.path / "tmp").iterdir()
+    (left,) = (site.path / "tmp").glob("drcloud-run-*")
     assert CANARY not in contents(left)
 
     eventually(lambda: not processes_with("sleep.yml") and not started(seconds), 30)
