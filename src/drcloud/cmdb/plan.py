@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,14 +34,23 @@ class Change:
 
     def line(self) -> str:
         """Return the change as a line of a diff."""
-        head = f"{SIGNS[self.action]} {self.kind} {self.key}"
-        if self.action == "update":
-            return (
-                head
-                + "  "
-                + ", ".join(f"{name}: {self.before[name]!r} → {self.after[name]!r}" for name in self.after)
-            )
-        return head
+        return f"{SIGNS[self.action]} {self.kind} {self.key}  {', '.join(self._words())}".rstrip()
+
+    def _words(self) -> Iterator[str]:
+        for name, value in self.after.items():
+            if self.action == "update":
+                yield f"{name}: {_plain(self.before[name])} → {_plain(value)}"
+            elif _is_short(value):
+                yield f"{name}: {_plain(value)}"
+
+
+def _is_short(value: object) -> bool:
+    """Tell whether a value fits into a line; documents do not."""
+    return value is not None and not isinstance(value, (dict, list))
+
+
+def _plain(value: object) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False).strip('"')
 
 
 @dataclass(frozen=True, slots=True)

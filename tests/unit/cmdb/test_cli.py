@@ -42,7 +42,7 @@ def test_init_twice(drcloud: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_import(drcloud: Terminal, idc: Path) -> None:
     code, out, _ = drcloud("cmdb", "import", str(idc), "--dry-run")
     assert code == 0
-    assert "+ host dk-01\n" in out
+    assert "+ host dk-01  name: dk-01, role: docker, rack: bj1/r1/a01, " in out
     assert out.endswith("created; nothing was written\n")
     assert Store.open().declared_seq() == 0
     assert drcloud("cmdb", "import", str(idc), "--reason", "first", "--ticket", "CHG-1")[0] == 0

@@ -85,7 +85,7 @@ def test_the_log_says_why(filled: Store, idc: Path) -> None:
 
 def test_a_changed_field(filled: Store, again: Again) -> None:
     changes = again(lambda content: host(content, "dk-02").update(rack="bj1/r1/a01"))
-    assert lines(changes) == ["~ host dk-02  rack: 'bj1/r1/a02' → 'bj1/r1/a01'"]
+    assert lines(changes) == ["~ host dk-02  rack: bj1/r1/a02 → bj1/r1/a01"]
     assert row(filled, "dk-02").rack == "bj1/r1/a01"
 
 
@@ -122,7 +122,10 @@ def test_states_move_as_they_may(filled: Store, again: Again) -> None:
 
 def test_a_new_address(filled: Store, again: Again) -> None:
     changes = again(lambda content: host(content, "dk-01").update(address="10.90.0.99"))
-    assert lines(changes) == ["- address 10.90.0.11", "+ address 10.90.0.99"]
+    assert lines(changes) == [
+        "- address 10.90.0.11",
+        "+ address 10.90.0.99  address: 10.90.0.99, host: dk-01, prefix: 10.90.0.0/24",
+    ]
     assert row(filled, "dk-01").address == "10.90.0.99"
 
 
@@ -156,7 +159,7 @@ def test_disks_are_a_whole_list(filled: Store, again: Again) -> None:
     )
     assert lines(changes) == [
         "- block_device dk-01:S-1",
-        "~ block_device dk-01:/dev/sdb  purpose: 'spare' → 'raw'",
+        "~ block_device dk-01:/dev/sdb  purpose: spare → raw",
     ]
 
 
