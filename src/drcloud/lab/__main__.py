@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drcloud.errors import DrcloudError
-from drcloud.lab import disks, engine, hosts, image, material, readiness, removal
+from drcloud.lab import disks, engine, hosts, image, limits, material, readiness, removal
 from drcloud.lab import prepare as preparation
 from drcloud.lab.identity import Lab, locate
 
@@ -55,8 +55,9 @@ def attach_disks(lab: Lab, arguments: argparse.Namespace) -> Answer:
 
 def start_hosts(lab: Lab, _arguments: argparse.Namespace) -> Answer:
     """Make and start the hosts."""
+    raised = limits.ensure()
     started = hosts.ensure(preparation.recall(lab))
-    return {"changed": bool(started), "started": started}
+    return {"changed": raised or bool(started), "started": started}
 
 
 def wait(lab: Lab, arguments: argparse.Namespace) -> Answer:
