@@ -94,17 +94,31 @@ def report_command(
 
 
 @app.command()
-def controls(json: JsonOption = False) -> None:
+def controls(
+    json: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of the documentation.")
+    ] = False,
+) -> None:
     """List the controls."""
     if json:
         print_document({"controls": [_described(control) for control in ALL]})
         return
+    rows = [
+        (control.slug, control.severity, ", ".join(control.cis.get("1.6.0", ())), control.title)
+        for control in ALL
+    ]
+    names = ("Control", "Severity", "CIS 1.6", "What it demands")
+    if markdown:
+        typer.echo(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+        for slug, severity, numbers, title in rows:
+            typer.echo(f"| `{slug}` | {severity.label} | {numbers or '—'} | {title} |")
+        return
     table = Table()
-    for name in ("Control", "Severity", "CIS 1.6", "What it demands"):
+    for name in names:
         table.add_column(name, overflow="fold", no_wrap=name == "Control")
-    for control in ALL:
-        severity = f"[{STYLES[control.severity]}]{control.severity.label}[/]"
-        table.add_row(control.slug, severity, ", ".join(_newest_cis(control)), escape(control.title))
+    for slug, severity, numbers, title in rows:
+        table.add_row(slug, f"[{STYLES[severity]}]{severity.label}[/]", numbers, escape(title))
     Console(highlight=False).print(table)
 
 
@@ -135,8 +149,3 @@ def _described(control: Control) -> dict[str, Any]:
         "rationale": control.rationale,
         "remediation": control.remediation,
     }
-
-
-def _newest_cis(control: Control) -> list[str]:
-    """Return the numbers of the benchmark version that all controls are tagged with, as people know them."""
-    return list(control.cis.get("1.6.0", ()))
