@@ -40,7 +40,7 @@ def compose(outer: Mapping[str, str], added: Mapping[str, str], wanted: Iterable
     env["PATH"] = _path(outer.get("PATH", os.defpath))
     env.setdefault("HOME", str(Path.home()))
     env |= _utf8(outer)
-    paths = [outer.get("PYTHONPATH", ""), *collection_roots()]
+    paths = [*collection_roots(), outer.get("PYTHONPATH", "")]
     if any(paths):
         env["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     # A source that cannot be read must end the run, not shrink it.
@@ -64,12 +64,20 @@ def _utf8(outer: Mapping[str, str]) -> dict[str, str]:
 
 
 def collection_roots() -> list[str]:
-    """Return where ``ansible_collections`` lies beside this package, if Python does not look there yet.
+    """Return where this package's own collection lies, unless Python would find it there anyway.
 
-    In a wheel that is the directory of the package itself, in a checkout ``collections`` two above.
+    In a wheel that is the directory beside the package, in a checkout ``collections`` two above. Another
+    copy that comes earlier on the path (of an older installation) must not win.
     """
     package = Path(__file__).resolve().parents[1]
-    roots = (package.parent, package.parents[1] / "collections")
-    found = [str(root) for root in roots if (root / "ansible_collections/dianrong/cloud").is_dir()]
-    known = {os.path.realpath(entry) for entry in sys.path}
-    return [root for root in found if os.path.realpath(root) not in known]
+    own = next(
+        (str(root) for root in (package.parents[1] / "collections", package.parent) if _holds(root)), None
+    )
+    first = next((entry for entry in sys.path if _holds(Path(entry))), None)
+    if own is None or (first is not None and os.path.realpath(first) == os.path.realpath(own)):
+        return []
+    return [own]
+
+
+def _holds(root: Path) -> bool:
+    return (root / "ansible_collections/dianrong/cloud").is_dir()

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from drcloud.runs import environment
 
 
@@ -52,6 +54,20 @@ def test_host_key_checking_is_not_switched_off_and_choices_are_kept() -> None:
     assert "ANSIBLE_HOST_KEY_CHECKING" not in environment.compose({}, {})
     kept = environment.compose({"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false"}, {})
     assert kept["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] == "false"
+
+
+def test_an_older_copy_of_the_collection_does_not_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = tmp_path / "ansible_collections/dianrong/cloud"
+    stale.mkdir(parents=True)
+    own = Path(environment.__file__).resolve().parents[3] / "collections"
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    assert environment.compose({"PYTHONPATH": "/x"}, {})["PYTHONPATH"] == f"{own}{os.pathsep}/x"
+
+    monkeypatch.setattr(sys, "path", [str(own), str(tmp_path)])
+    assert environment.collection_roots() == []
 
 
 def test_nobody_is_asked() -> None:
