@@ -59,7 +59,7 @@ def run_request(
     request: RunRequest, *, store: Store | None, timeout: float | None = None, json: bool = False
 ) -> RunOutcome:
     """Run what is asked for, with progress and a last line; without a store it is not recorded."""
-    console = Console(stderr=json, highlight=False)
+    console = progress.Screen(stderr=json, highlight=False)
     details = progress.DIFFS if request.diff else progress.NOTHING
     if request.verbosity:
         details = progress.RESULTS

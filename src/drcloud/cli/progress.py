@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ _WORDS = {
     events.FAILED: "failed",
     events.UNREACHABLE: "unreachable",
 }
+
+
+class Screen(Console):
+    """A console whose reader may leave (``head``, ``less``): the run goes on, in silence."""
+
+    def on_broken_pipe(self) -> None:
+        """Write to nobody from now on; rich would end the program in the middle of a roll."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class Watcher(Protocol):

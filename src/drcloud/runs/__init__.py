@@ -54,7 +54,11 @@ def execute(
         attempt = _Attempt(uid, _ledger(store, uid), on_event, timeout)
         with attempt.control.signals():
             attempt.begin(request, directory)
-            rc = runner.run(line, env, directory, on_event=attempt.take, control=attempt.control)
+            try:
+                rc = runner.run(line, env, directory, on_event=attempt.take, control=attempt.control)
+            except BaseException:  # a bug, here or in ansible-runner: leave nothing running behind it
+                attempt.control.abandon()
+                raise
             return attempt.end(rc)
 
 
@@ -80,6 +84,7 @@ class _Attempt:
         self._ledger = ledger
         self._on_event = on_event
         self._story = Story()
+        self._trouble: Exception | None = None
         self._started_at = datetime.now(UTC)
         self.control = Control(lambda: process.with_variable(os.getpid(), environment.RUN_ID, uid), timeout)
 
@@ -96,8 +101,19 @@ class _Attempt:
             self.control.stop(Stop.PROMPT)
         if self._ledger:
             self._ledger.add(event)
-        if self._on_event:
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        """Show an event. Trouble with showing must not stop a roll half-way; it is raised at the end."""
+        if self._on_event is None:
+            return
+        try:
             self._on_event(event)
+        except OSError:  # the reader has left
+            self._on_event = None
+        except Exception as error:
+            self._on_event = None
+            self._trouble = error
 
     def end(self, rc: int | None) -> RunOutcome:
         self.control.clean()
@@ -113,6 +129,8 @@ class _Attempt:
         )
         if self._ledger:
             self._ledger.finish(outcome)
+        if self._trouble is not None:
+            raise self._trouble
         return outcome
 
 

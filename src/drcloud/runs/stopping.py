@@ -64,6 +64,12 @@ class Control:
         process.end(left, LAST_GRACE)
         return len(left)
 
+    def abandon(self) -> None:
+        """End ansible-playbook and its workers at once."""
+        child = self._child()
+        if child is not None:
+            process.end([child, *process.descendants(child.pid)], LAST_GRACE)
+
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
         """Turn SIGINT, SIGTERM and SIGHUP into a wish to stop, while we are in the main thread."""

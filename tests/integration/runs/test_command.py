@@ -14,6 +14,7 @@ import pytest
 from .conftest import Site, eventually, processes_with
 
 PING = {"name": "Ping", "ansible.builtin.ping": {}}
+FALSE = {"name": "Break", "ansible.builtin.command": "false"}
 CANARY = "canary-0815"
 VARIABLE = "no-log-canary-0816"
 
@@ -48,7 +49,7 @@ def test_cancelling_leaves_no_process_behind(site: Site, number: signal.Signals)
     assert "cancelled" in out
     assert [row.state for row in site.runs()] == ["cancelled"]
     eventually(lambda: not processes_with("sleep.yml") and not started(seconds), 5)
-    assert not list((site.path / "tmp").iterdir())
+    assert not list((site.path / "tmp").glob("drcloud-run-*"))
 
 
 def test_sigint_reaches_a_job_that_a_shell_started_in_the_background(site: Site) -> None:
@@ -143,6 +144,19 @@ def test_json_is_alone_on_standard_output(site: Site) -> None:
     document = json.loads(out)
     assert (document["state"], document["exit_code"], list(document["hosts"])) == ("succeeded", 0, ["one"])
     assert "PLAY all" in err
+
+
+def test_the_reader_may_leave_and_the_run_goes_on(site: Site) -> None:
+    slow = {"name": "Wait", "ansible.builtin.command": "sleep 1"}
+    write = {"name": "Write", "ansible.builtin.copy": {"content": "x\n", "dest": f"{site.path}/x"}}
+    process = site.command("run", site.playbook("w.yml", slow, write, FALSE), "-i", site.hosts, "-l", "one")
+    assert process.stdout is not None
+
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+
+    assert (site.path / "x").exists()
+    assert [row.state for row in site.runs()] == ["failed"]
 
 
 def test_pending_changes_have_their_own_code(site: Site) -> None:

@@ -44,7 +44,7 @@ def test_ok_is_recorded_with_its_events(site: Site) -> None:
     assert stored[-1].type == events.STATS
     assert [one.counter for one in stored] == sorted({one.counter for one in stored})
     assert seen
-    assert not list((site.path / "tmp").iterdir())
+    assert not list((site.path / "tmp").glob("drcloud-run-*"))
 
 
 def test_failed_and_unreachable_are_told_apart(site: Site) -> None:
@@ -181,3 +181,17 @@ def test_it_works_in_a_thread_and_without_a_store(site: Site) -> None:
 
     assert [one.exit_code for one in ended] == [ExitCode.OK]
     assert site.runs() == []
+
+
+def test_a_bug_in_the_display_does_not_stop_a_roll(site: Site) -> None:
+    write = {"ansible.builtin.copy": {"content": "x\n", "dest": f"{site.path}/x"}}
+    request = RunRequest(playbook=site.playbook("w.yml", write), inventory=site.hosts, limit="one")
+
+    def broken(_event: Event) -> None:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        execute(request, site.store, on_event=broken)
+
+    assert (site.path / "x").exists()
+    assert [row.state for row in site.runs()] == ["succeeded"]
