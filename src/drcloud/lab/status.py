@@ -11,7 +11,8 @@ from drcloud.lab import engine, hosts
 from drcloud.lab.identity import Lab
 from drcloud.lab.prepare import recall
 
-_BANNER_SECONDS = 2.0
+# A busy machine takes its time; only a host that is down or hung takes all of it.
+_BANNER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
