@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -97,22 +99,28 @@ def status(
     if json:
         print_document({"status": [row.as_document() for row in rows]})
     else:
-        Console(highlight=False).print(_table(rows))
+        console = Console(highlight=False)
+        for table in _tables(rows):
+            console.print(table)
 
 
-def _table(rows: list[StatusRow]) -> Table:
-    table = Table()
-    for name in ("App", "Env", "Host", "State", "Should run", "Runs", "Slot", "Health", "Since", "Seen"):
+def _tables(rows: list[StatusRow]) -> Iterator[Table]:
+    for (app, env), group in itertools.groupby(rows, key=lambda row: (row.app, row.env)):
+        yield _table(app, env, list(group))
+
+
+def _table(app: str, env: str, rows: list[StatusRow]) -> Table:
+    desired = rows[0].desired
+    wanted = f"should run {_said(desired.tag, desired.digest)}" if desired else "nothing was deployed yet"
+    table = Table(title=f"{escape(app)} in {escape(env)}: {wanted}", title_justify="left", title_style="bold")
+    for name in ("Host", "State", "Runs", "Slot", "Health", "Since", "Seen"):
         table.add_column(name)
     for row in rows:
-        seen, desired = row.seen, row.desired
+        seen = row.seen
         style = "green" if row.state in GOOD else "red" if row.state in statuses.BAD else "dim"
         table.add_row(
-            escape(row.app),
-            escape(row.env),
             escape(row.host),
             f"[{style}]{row.state}[/]",
-            _said(desired.tag, desired.digest) if desired else "-",
             _said(seen.tag, seen.digest) if seen else "-",
             seen.slot if seen else "-",
             seen.health if seen else "-",

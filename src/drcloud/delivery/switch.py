@@ -134,6 +134,26 @@ class Switch:
             detail = {"reason": str(error), "kind": error.kind, "logs": list(error.logs)}
             return self._ended("reverted" if served else "failed", detail, self._slot_of(decision))
 
+    def retire(self) -> Outcome:
+        """Take the app off this host: drained everywhere first, then removed. Never raises either."""
+        mine = self._order.app, self._order.env
+        running = [
+            Seen.of(found).slot
+            for found in self._order.instances
+            if (found["app"], found["env"]) == mine and found["status"] == "running"
+        ]
+        try:
+            for slot in running:
+                self._ask_capacity(slot)
+                self._done.draining = slot
+                self._vacate(slot, self._host.remove)
+                self._done.draining = None
+        except (StepError, UnreachableError) as error:
+            self._retreat(None, host_answers=True)
+            lost = isinstance(error, UnreachableError)
+            return self._ended("unreachable" if lost else "failed", {"reason": str(error)}, None)
+        return self._ended("done", {"reason": "retired" if running else "nothing ran"}, None)
+
     def _decide(self) -> Decision:
         serving = [
             slot_of(server)

@@ -39,7 +39,9 @@ class ActionModule(ControllerAction):
         """Find out what is wanted, take the locks and open the deployment."""
         for name in ("app", "tag", "env"):
             if not (given[name] or "").strip():
-                raise InvalidInputError(f"the variable {name} is missing: say what to deploy with -e {name}=…")
+                raise InvalidInputError(
+                    f"the variable {name} is missing: say what to deploy with -e {name}=…"
+                )
         begun = rollout.begin(
             open_store(),
             given["app"],
@@ -47,7 +49,7 @@ class ActionModule(ControllerAction):
             given["env"],
             only=given["only"],
             run=os.environ.get(RUN),
-            # The worker of a task ends with it; its parent is ansible-playbook, which lives as long as the roll.
+            # The worker ends with its task; its parent is ansible-playbook, which lives as long as the roll.
             controller=os.getppid(),
             check=self.check_mode,
         )
@@ -59,7 +61,7 @@ class ActionModule(ControllerAction):
         }
 
     def planned(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Look at what the hosts and the balancers said, and write the plan; on refusal close the deployment."""
+        """Look at what hosts and balancers said, and write the plan; on refusal close the deployment."""
         begun = _roll.begun_of(given["rollout"])
         store = open_store()
         try:

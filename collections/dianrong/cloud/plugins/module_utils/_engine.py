@@ -21,6 +21,8 @@ SOCKET = "/var/run/docker.sock"
 TIMEOUT = 60
 PULL_SILENCE = 120
 LOG_LINES = 20
+# What the engine says for a port that is published on all addresses.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
 FRAME = struct.Struct(">BxxxL")
 
 
@@ -74,7 +76,7 @@ class Engine:
     def published(self):
         """Return who publishes which host port: a list of (container name, address, port)."""
         return [
-            (entry["Names"][0].lstrip("/"), port.get("IP") or "0.0.0.0", port["PublicPort"])
+            (entry["Names"][0].lstrip("/"), port.get("IP") or EVERYWHERE, port["PublicPort"])
             for entry in self._json("GET", "/containers/json")
             for port in entry.get("Ports") or []
             if port.get("PublicPort")
@@ -83,7 +85,7 @@ class Engine:
     def inspect(self, container):
         """Return the container, or None where it has gone."""
         try:
-            return self._json("GET", "/containers/{0}/json".format(quote(container)))
+            return self._json("GET", f"/containers/{quote(container)}/json")
         except EngineError as error:
             if error.status == 404:
                 return None
@@ -92,7 +94,7 @@ class Engine:
     def has_image(self, image):
         """Tell whether this image, named by digest, is on the host."""
         try:
-            self._json("GET", "/images/{0}/json".format(quote(image)))
+            self._json("GET", f"/images/{quote(image)}/json")
         except EngineError as error:
             if error.status == 404:
                 return False
@@ -107,13 +109,15 @@ class Engine:
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()
         query = {"fromImage": repository, "tag": digest}
         try:
-            with self._response("POST", "/images/create", query, headers=headers, timeout=PULL_SILENCE) as answer:
+            with self._response(
+                "POST", "/images/create", query, headers=headers, timeout=PULL_SILENCE
+            ) as answer:
                 for line in answer:
                     progress = json.loads(line)
                     if "error" in progress:
-                        raise RegistryError("cannot pull {0}: {1}".format(image, progress["error"]))
+                        raise RegistryError("cannot pull {}: {}".format(image, progress["error"]))
         except (EngineError, OSError, http.client.HTTPException) as error:
-            raise RegistryError("cannot pull {0}: {1}".format(image, error))
+            raise RegistryError(f"cannot pull {image}: {error}") from error
 
     def create(self, name, payload):
         """Create a container and return its id."""
@@ -121,17 +125,17 @@ class Engine:
 
     def start(self, container):
         """Start a container."""
-        self._done("POST", "/containers/{0}/start".format(quote(container)))
+        self._done("POST", f"/containers/{quote(container)}/start")
 
     def stop(self, container, grace):
         """Stop a container: its stop signal, then SIGKILL after C(grace) seconds."""
-        path = "/containers/{0}/stop".format(quote(container))
+        path = f"/containers/{quote(container)}/stop"
         self._done("POST", path, {"t": int(grace)}, timeout=TIMEOUT + grace)
 
     def remove(self, container):
         """Remove a container, running or not; gone already is as good."""
         try:
-            self._done("DELETE", "/containers/{0}".format(quote(container)), {"force": "1"})
+            self._done("DELETE", f"/containers/{quote(container)}", {"force": "1"})
         except EngineError as error:
             if error.status != 404:
                 raise
@@ -140,7 +144,7 @@ class Engine:
         """Return the last lines that a container wrote; none where its log driver keeps none."""
         query = {"stdout": "1", "stderr": "1", "tail": str(lines)}
         try:
-            with self._response("GET", "/containers/{0}/logs".format(quote(container)), query) as answer:
+            with self._response("GET", f"/containers/{quote(container)}/logs", query) as answer:
                 return unframe(answer.read()).decode("utf-8", "replace").splitlines()[-lines:]
         except (EngineError, OSError, http.client.HTTPException):
             return []
@@ -160,13 +164,13 @@ class Engine:
         if body is not None:
             data = json.dumps(body).encode("utf-8")
             headers["Content-Type"] = "application/json"
-        target = "{0}?{1}".format(path, urlencode(query)) if query else path
+        target = f"{path}?{urlencode(query)}" if query else path
         try:
             connection.request(method, target, body=data, headers=headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise EngineError("the engine behind {0} does not answer: {1}".format(self.path, error))
+            raise EngineError(f"the engine behind {self.path} does not answer: {error}") from error
         if response.status >= 400:
             raise EngineError(_said(response), response.status)
         return response
@@ -177,7 +181,7 @@ def _said(response):
     try:
         return json.loads(text)["message"]
     except (ValueError, KeyError, TypeError):
-        return text.strip() or "HTTP status {0}".format(response.status)
+        return text.strip() or f"HTTP status {response.status}"
 
 
 def unframe(stream):

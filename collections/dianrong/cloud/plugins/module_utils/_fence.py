@@ -26,6 +26,7 @@ class FencedError(Exception):
 def held(subject, token, directory=DIRECTORY, dry=False):
     """Hold the fence of a subject while the block acts; FencedError where a newer token was here.
 
+    Token 0 stands for a person who acts by hand, under no lease: that is one at a time, and never refused.
     With C(dry) nothing is written and nothing is locked: for check mode.
     """
     path = os.path.join(directory, subject)
@@ -40,18 +41,16 @@ def held(subject, token, directory=DIRECTORY, dry=False):
         _refuse(subject, token, seen)
         if token > seen:
             file.truncate(0)
-            file.write("{0}\n".format(token).encode("ascii"))
+            file.write(f"{token}\n".encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
         yield
 
 
 def _refuse(subject, token, seen):
-    if token < seen:
+    if 0 < token < seen:
         raise FencedError(
-            "{0}: a newer roll (token {1}) was here, this one (token {2}) must not act any more".format(
-                subject, seen, token
-            )
+            f"{subject}: a newer roll (token {seen}) was here, this one (token {token}) must not act any more"
         )
 
 

@@ -28,14 +28,14 @@ def probe(address, port, path, timeout):
         answer = connection.getresponse()
         body = answer.read(BODY)
     except (OSError, http.client.HTTPException) as error:
-        return "no answer ({0})".format(error or type(error).__name__)
+        return f"no answer ({error or type(error).__name__})"
     finally:
         connection.close()
     if 200 <= answer.status < 300:
         return None
     if 300 <= answer.status < 400:
-        return "HTTP {0}, a redirect to {1}".format(answer.status, answer.headers.get("Location", "nowhere"))
-    return "HTTP {0} {1}".format(answer.status, " ".join(body.decode("utf-8", "replace").split())).strip()
+        return "HTTP {}, a redirect to {}".format(answer.status, answer.headers.get("Location", "nowhere"))
+    return "HTTP {} {}".format(answer.status, " ".join(body.decode("utf-8", "replace").split())).strip()
 
 
 class Watch:
@@ -66,8 +66,10 @@ class Watch:
         self.healthy_since = None
         self.failures += 1
         waited = now - self.started
-        if (waited >= self.health["start_period"] and self.failures >= self.health["retries"]) or now > self.limit:
-            raise UnhealthyError("not healthy after {0:.0f} s: {1}".format(waited, wrong))
+        if (
+            waited >= self.health["start_period"] and self.failures >= self.health["retries"]
+        ) or now > self.limit:
+            raise UnhealthyError(f"not healthy after {waited:.0f} s: {wrong}")
         return False
 
     def pause(self):

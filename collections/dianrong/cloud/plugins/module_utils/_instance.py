@@ -16,12 +16,12 @@ SHORT = 8
 
 def container_name(app, env, slot, revision):
     """Return the name of a container."""
-    return "{0}_{1}_{2}_{3}".format(app, env, slot, revision[:SHORT])
+    return f"{app}_{env}_{slot}_{revision[:SHORT]}"
 
 
 def labels(cmdb, **values):
     """Return the labels that make a container ours."""
-    ours = dict((LABEL + name, values[name]) for name in KNOWN)
+    ours = {LABEL + name: values[name] for name in KNOWN}
     ours[MARK] = cmdb
     return ours
 
@@ -32,7 +32,7 @@ def describe(container):
     if any(LABEL + name not in found for name in KNOWN):
         return None
     state = container["State"]
-    document = dict((name, found[LABEL + name]) for name in KNOWN)
+    document = {name: found[LABEL + name] for name in KNOWN}
     document.update(
         cmdb=found.get(MARK, ""),
         name=container["Name"].lstrip("/"),
@@ -47,7 +47,7 @@ def describe(container):
 
 def payload(image, spec, marks, publish, host):
     """Return what the Engine API wants for a new container (POST /containers/create, API 1.41)."""
-    inner = "{0}/tcp".format(spec["port"])
+    inner = "{}/tcp".format(spec["port"])
     return {
         "Image": image,
         "Env": environment(spec, marks, host),
@@ -56,7 +56,9 @@ def payload(image, spec, marks, publish, host):
         "ExposedPorts": {inner: {}},
         "StopSignal": spec["stop_signal"],
         "StopTimeout": int(spec["stop_grace"]),
-        "HostConfig": host_config(spec, {inner: [{"HostIp": publish["address"], "HostPort": str(publish["port"])}]}),
+        "HostConfig": host_config(
+            spec, {inner: [{"HostIp": publish["address"], "HostPort": str(publish["port"])}]}
+        ),
     }
 
 
@@ -70,7 +72,7 @@ def environment(spec, marks, host):
         "DRCLOUD_SLOT": marks[LABEL + "slot"],
     }
     own.update(spec.get("env") or {})
-    return sorted("{0}={1}".format(name, value) for name, value in own.items())
+    return sorted(f"{name}={value}" for name, value in own.items())
 
 
 def host_config(spec, bindings):
@@ -86,7 +88,7 @@ def host_config(spec, bindings):
         "Init": True,
     }
     if spec["read_only"]:
-        config["Tmpfs"] = {"/tmp": SCRATCH}
+        config["Tmpfs"] = {"/tmp": SCRATCH}  # noqa: S108 - inside the container
     if resources.get("memory"):
         config["Memory"] = size(resources["memory"])
     if resources.get("cpus"):

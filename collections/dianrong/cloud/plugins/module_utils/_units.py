@@ -86,7 +86,7 @@ def decide(unit, restart=False, reload=False):
         action = "restart"
     else:
         action = "reload" if reload else "none"
-    # systemd does not see the first drop-in of a unit that it has loaded, so what changed is always read again.
+    # systemd does not notice the first drop-in of a unit that it has loaded: read again whatever changed.
     return Steps(unit.stale or restart, not unit.enabled, action)
 
 

@@ -10,18 +10,21 @@ module: app_container
 short_description: Run the instances of an app on a Docker host
 version_added: 0.1.0
 description:
-  - The host's half of a roll. It starts an instance in one of the two slots, waits until it is healthy, stops the old one,
-    and tells which instances are there. It never decides which one serves; M(dianrong.cloud.app_switch) does.
-  - Images are named by digest and pulled from their registry; a local image of the same tag is never used in their place.
+  - The host's half of a roll. It starts an instance in one of the two slots, waits until it is healthy,
+    stops the old one, and tells which instances are there. It never decides which one serves;
+    M(dianrong.cloud.app_switch) does.
+  - Images are named by digest and pulled from their registry; a local image of the same tag is never used
+    in their place.
   - A container without the labels of drCloud is never touched.
   - An instance that does not become healthy is removed again, after its last log lines were read.
 author:
-  - drCloud contributors (@drcloud)
+  - drCloud contributors (@dianrong)
 options:
   state:
     description:
       - V(observed) tells what is there.
-      - V(prepared) pulls the image and checks that the ports are free, unless a healthy instance of this revision runs already.
+      - V(prepared) pulls the image and checks that the ports are free, unless a healthy instance of this
+        revision runs already.
       - V(started) starts an instance of the revision in O(slot) and waits until it is healthy.
       - V(stopped) stops the instance in O(slot), if one runs, and keeps it for going back.
       - V(absent) removes the instance in O(slot), running or not.
@@ -145,7 +148,9 @@ options:
         default: 10
   token:
     description:
-      - The fencing token of the lease under which this roll runs. A token lower than one seen before is refused.
+      - The fencing token of the lease under which this roll runs. A token lower than one seen before is
+        refused.
+      - V(0) is for acting by hand, under no lease.
     type: int
     default: 0
   keep:
@@ -219,13 +224,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _health, _instance
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
+    EVERYWHERE,
     Engine,
     EngineError,
     RegistryError,
     credentials,
 )
 
-ANY = ("0.0.0.0", "::", "")
+ANY = (EVERYWHERE, "::", "")
 NEEDED = {
     "observed": (),
     "prepared": ("image", "revision", "address", "spec"),
@@ -235,7 +241,7 @@ NEEDED = {
 }
 
 
-class Trouble(Exception):
+class InstanceError(Exception):
     """What went wrong, and whose failure it is."""
 
     def __init__(self, message, kind="host", logs=()):
@@ -261,7 +267,9 @@ class Instances:
 
     def of_app(self):
         """Return those of the app and environment in question."""
-        return [entry for entry in self.before if all(entry[key] == self.params[key] for key in ("app", "env"))]
+        return [
+            entry for entry in self.before if all(entry[key] == self.params[key] for key in ("app", "env"))
+        ]
 
     def in_slot(self):
         """Return those in the slot in question."""
@@ -283,7 +291,7 @@ class Instances:
             if slot not in running:
                 self.require_free(port)
         if not self.engine.has_image(self.params["image"]):
-            self.changes.append("pull {0}".format(self.params["image"]))
+            self.changes.append("pull {}".format(self.params["image"]))
             if not self.dry:
                 self.pull()
 
@@ -294,9 +302,11 @@ class Instances:
                 self.params["image"], credentials(self.params["config_file"], self.params["image"])
             )
         except RegistryError as error:
-            raise Trouble(str(error), "registry")
+            raise InstanceError(str(error), "registry") from error
         if not self.engine.has_image(self.params["image"]):
-            raise Trouble("pulled {0}, but the engine does not have it".format(self.params["image"]), "registry")
+            raise InstanceError(
+                "pulled {}, but the engine does not have it".format(self.params["image"]), "registry"
+            )
 
     def started(self):
         """Start an instance in the slot and wait until it is healthy; remove it if it never is."""
@@ -315,7 +325,7 @@ class Instances:
             with self.fence():
                 self.engine.remove(container)
             self.changes = []
-            raise Trouble(str(error), "app", logs)
+            raise InstanceError(str(error), "app", logs) from error
 
     def start(self):
         """Make room, create and start; return the container, or None where nothing is to be waited for."""
@@ -323,7 +333,7 @@ class Instances:
         if running:
             return None if self.dry else running[0]["id"]
         name = _instance.container_name(*(self.params[key] for key in ("app", "env", "slot", "revision")))
-        self.changes.append("start {0}".format(name))
+        self.changes.append(f"start {name}")
         if self.dry:
             return None
         for entry in self.in_slot():
@@ -335,7 +345,7 @@ class Instances:
             self.engine.start(container)
         except EngineError as error:
             self.engine.remove(container)
-            raise Trouble("cannot start {0}: {1}".format(name, error), "app")
+            raise InstanceError(f"cannot start {name}: {error}", "app") from error
         return container
 
     def payload(self):
@@ -345,7 +355,7 @@ class Instances:
         marks = _instance.labels(
             params["cmdb"],
             digest=digest,
-            **dict((key, params[key]) for key in ("app", "env", "tag", "revision", "deployment", "slot"))
+            **{key: params[key] for key in ("app", "env", "tag", "revision", "deployment", "slot")},
         )
         publish = {"address": params["address"], "port": self.port(params["slot"])}
         return _instance.payload(params["image"], params["spec"], marks, publish, params["host"])
@@ -359,23 +369,26 @@ class Instances:
         if state.get("Running") and not state.get("Restarting") and not inspected.get("RestartCount"):
             return None
         reason = " (out of memory)" if state.get("OOMKilled") else ""
-        return "it ended with exit code {0}{1}".format(state.get("ExitCode"), reason)
+        code = state.get("ExitCode")
+        return f"it ended with exit code {code}{reason}"
 
     def stopped(self):
         """Stop what runs in the slot, keep it, and let go of older ones."""
         with self.fence():
             running = [entry for entry in self.in_slot() if entry["status"] == "running"]
             for entry in running:
-                self.changes.append("stop {0}".format(entry["name"]))
+                self.changes.append("stop {}".format(entry["name"]))
                 if not self.dry:
                     self.engine.stop(entry["id"], self.grace())
             self.retire(running)
 
     def retire(self, just_stopped):
         """Remove stopped instances beyond retention; those just stopped count as the newest."""
-        entries = [dict(entry, status="exited") if entry in just_stopped else entry for entry in self.of_app()]
+        entries = [
+            dict(entry, status="exited") if entry in just_stopped else entry for entry in self.of_app()
+        ]
         for entry in _instance.retired(entries, self.params["keep"]):
-            self.changes.append("remove {0}".format(entry["name"]))
+            self.changes.append("remove {}".format(entry["name"]))
             if not self.dry:
                 self.engine.remove(entry["id"])
 
@@ -383,13 +396,13 @@ class Instances:
         """Remove what is in the slot."""
         with self.fence():
             for entry in self.in_slot():
-                self.changes.append("remove {0}".format(entry["name"]))
+                self.changes.append("remove {}".format(entry["name"]))
                 if not self.dry:
                     self.engine.remove(entry["id"])
 
     def fence(self):
         """Hold the fence of this app and environment."""
-        subject = "{0}@{1}".format(self.params["app"], self.params["env"])
+        subject = "{}@{}".format(self.params["app"], self.params["env"])
         return _fence.held(subject, self.params["token"], dry=self.dry)
 
     def grace(self):
@@ -399,7 +412,7 @@ class Instances:
     def port(self, slot):
         """Return the host port of a slot."""
         if slot not in self.params["slots"]:
-            raise Trouble("slot {0} has no host port: import the placement again".format(slot))
+            raise InstanceError(f"slot {slot} has no host port: import the placement again")
         return int(self.params["slots"][slot])
 
     def probe(self, slot):
@@ -412,22 +425,27 @@ class Instances:
         address = self.params["address"]
         for name, taken, number in self.engine.published():
             if number == port and (taken == address or taken in ANY):
-                raise Trouble("port {0} of {1} is taken by the container {2}".format(port, address, name))
+                raise InstanceError(f"port {port} of {address} is taken by the container {name}")
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((address, int(port)))
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    raise Trouble("port {0} of {1} is taken by another program".format(port, address))
-                raise Trouble("cannot use port {0} of {1}: {2}".format(port, address, error.strerror))
+                    raise InstanceError(f"port {port} of {address} is taken by another program") from error
+                raise InstanceError(f"cannot use port {port} of {address}: {error.strerror}") from error
 
     def after(self):
         """Return all instances of ours as they are now, with the health of those of this app."""
         instances = self.before if self.dry else self.get_existing()
         for entry in instances:
             ours = all(entry[key] == self.params[key] for key in ("app", "env"))
-            known = ours and self.params["spec"] and self.params["address"] and entry["slot"] in self.params["slots"]
+            known = (
+                ours
+                and self.params["spec"]
+                and self.params["address"]
+                and entry["slot"] in self.params["slots"]
+            )
             if entry["status"] == "running" and known:
                 entry["health"] = "healthy" if self.probe(entry["slot"]) is None else "unhealthy"
         return instances
@@ -483,14 +501,14 @@ def main():
         instances = Instances(module, Engine(module.params["socket"]))
         getattr(instances, module.params["state"])()
         after = instances.after()
-    except Trouble as trouble:
-        module.fail_json(msg=str(trouble), kind=trouble.kind, logs=trouble.logs)
+    except InstanceError as error:
+        module.fail_json(msg=str(error), kind=error.kind, logs=error.logs)
     except (EngineError, _fence.FencedError, OSError) as error:
         module.fail_json(msg=str(error), kind="host", logs=[])
     module.exit_json(
         changed=bool(instances.changes),
         instances=after,
-        diff={"before": "", "after": "".join("{0}\n".format(line) for line in instances.changes)},
+        diff={"before": "", "after": "".join(f"{line}\n" for line in instances.changes)},
     )
 
 

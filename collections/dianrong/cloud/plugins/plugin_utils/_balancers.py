@@ -103,7 +103,9 @@ def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Bal
     )
     become = _become(variables)
     connection.set_become_plugin(become)
-    connection.set_options(task_keys={"timeout": context.timeout}, var_options=_options("connection", connection, variables))
+    connection.set_options(
+        task_keys={"timeout": context.timeout}, var_options=_options("connection", connection, variables)
+    )
     connection._shell.set_options(var_options=_options("shell", connection._shell, variables))
     return Balancer(name, connection, become, variables.get("dr_lb_admin_socket", ADMIN_SOCKET))
 

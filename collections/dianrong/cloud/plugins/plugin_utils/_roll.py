@@ -82,7 +82,9 @@ class Host:
         if result.get("failed") or "instances" not in result:
             kind = result.get("kind")
             message = str(result.get("msg") or "the module ended without a result")
-            raise StepError(_sentence(message), kind if kind in KINDS else "host", plain(result.get("logs") or []))
+            raise StepError(
+                _sentence(message), kind if kind in KINDS else "host", plain(result.get("logs") or [])
+            )
         return plain(result["instances"])
 
     def arguments(self, state: str) -> dict[str, t.Any]:

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take an app off a host, inside a roll: drained at every load balancer first. Trouble comes as data."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
+
+try:
+    from drcloud.delivery import observe
+    from drcloud.delivery.switch import Order, Switch
+    from drcloud.errors import DrcloudError
+except ImportError:
+    observe = None  # ControllerAction says what is missing.
+
+
+class ActionModule(ControllerAction):
+    """The opposite of a switch: what runs is drained, ended and removed."""
+
+    def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Retire the app here."""
+        given = self.arguments(
+            rollout={"type": "dict", "required": True},
+            drain_timeout={"type": "float", "default": 30},
+        )
+        begun = _roll.begun_of(given["rollout"])
+        name = str(task_vars["inventory_hostname"])
+        target = begun.target
+        host = _roll.Host(self, begun, name, task_vars)
+        try:
+            instances = tuple(host.module("observed"))
+            running = [entry for entry in instances if _runs(entry, target)]
+            if self.check_mode or not running:
+                return {"changed": bool(running), "step": "would be retired" if running else "nothing ran"}
+            order = Order(
+                host=name,
+                app=target.app,
+                env=target.env,
+                revision=target.revision,
+                pool=target.pool,
+                instances=instances,
+                batch=(name,),
+                min_in_service=target.min_in_service,
+                drain_timeout=given["drain_timeout"],
+            )
+            outcome = Switch(
+                order, host, _balancers.connect(self, target.pool, target.lbs, task_vars)
+            ).retire()
+            if outcome.instances is not None:
+                observe.record(open_store(), name, outcome.instances, "retire")
+        except DrcloudError as error:
+            return {"changed": False, "step": "failed", "reason": str(error)}
+        return {"changed": outcome.state == "done", "step": outcome.state, **outcome.detail}
+
+
+def _runs(instance: t.Mapping[str, t.Any], target: t.Any) -> bool:
+    return (instance["app"], instance["env"], instance["status"]) == (target.app, target.env, "running")

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout
+short_description: Begin, plan and finish a roll
+version_added: 0.1.0
+description:
+  - The controller's part of a deploy. The playbook P(dianrong.cloud.deploy#playbook) shows the calls in
+    their places.
+  - V(begun) resolves the tag to a digest once, takes the lock C(app:APP@ENV) and opens a deployment in the
+    ledger. The lock lives as long as the C(ansible-playbook) that took it, and is free half a minute after
+    that was killed.
+  - V(planned) looks at what M(dianrong.cloud.app_prepare) found on the hosts and asks every load balancer.
+    If a host or a load balancer is not ready, it refuses and closes the deployment; nothing was touched
+    then.
+  - V(finished) decides how the roll ended, records it, gives the lock back, and only then fails if it has to.
+options:
+  state:
+    description: Which part.
+    type: str
+    required: true
+    choices: [begun, planned, finished]
+  app:
+    description: The app; for O(state=begun).
+    type: str
+  tag:
+    description: The tag; for O(state=begun).
+    type: str
+  env:
+    description: The environment; for O(state=begun).
+    type: str
+  only:
+    description: Only these hosts of the placement; for O(state=begun).
+    type: list
+    elements: str
+    default: []
+  rollout:
+    description: What O(state=begun) returned as RV(rollout); for the other two.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+    description: Takes no lock and writes nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    description: A roll to what runs already changes no host. Each call is one more deployment in the ledger.
+  platform:
+    platforms: debian
+    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes.controller
+author:
+  - drCloud contributors (@dianrong)
+"""
+
+EXAMPLES = r"""
+- name: Resolve the tag, take the lock, open the deployment
+  dianrong.cloud.rollout:
+    state: begun
+    app: demo
+    tag: rt68
+    env: prod
+  register: dr_begun
+"""
+
+RETURN = r"""
+rollout:
+  description: The roll, for all other calls.
+  returned: when O(state=begun)
+  type: dict
+hosts:
+  description: The hosts of the roll.
+  returned: when O(state=begun)
+  type: list
+  elements: str
+order:
+  description: The hosts that have something to do, in the order of the roll.
+  returned: when O(state=planned)
+  type: list
+  elements: str
+serial:
+  description: The sizes of the batches.
+  returned: when O(state=planned)
+  type: list
+  elements: int
+batches:
+  description: Which hosts are rolled together with each host.
+  returned: when O(state=planned)
+  type: dict
+steps:
+  description: Each host with its batch, what is done there and why.
+  returned: when O(state=planned)
+  type: list
+  elements: dict
+stable:
+  description: The revision of the last deployment that succeeded.
+  returned: when O(state=planned)
+  type: str
+deployment:
+  description: The deployment's id.
+  returned: when O(state=finished)
+  type: str
+state:
+  description: How the deployment ended.
+  returned: when O(state=finished)
+  type: str
+  sample: succeeded
+"""
