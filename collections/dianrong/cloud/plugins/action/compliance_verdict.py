@@ -16,7 +16,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 try:
     from drcloud.compliance import junit
     from drcloud.compliance.outcome import HostOutcome, Report
-    from drcloud.exitcodes import ExitCode
+    from drcloud.exitcodes import ExitCode, most_serious
 except ImportError:
     junit = None  # ControllerAction says what is missing.
 
@@ -35,24 +35,28 @@ class ActionModule(ControllerAction):
             junit={"type": "path"},
             report={"type": "path"},
         )
-        report = self._sum_up(options, task_vars)
+        registered = {
+            name: task_vars["hostvars"][name].get(options["register"])
+            for name in sorted(task_vars["ansible_play_hosts_all"])
+        }
+        report = self._sum_up(options["threshold"], registered, task_vars)
         for path, text in ((options["junit"], junit.render(report)), (options["report"], as_json(report))):
             if path:
                 write(Path(path), text)
-        if report.exit_code == ExitCode.OK:
+        code = most_serious([report.exit_code, *map(own_code, registered.values())])
+        if code == ExitCode.OK:
             return {"changed": False, "msg": report.sentence}
-        return failure(report.sentence, report.exit_code)
+        return failure(report.sentence, code)
 
-    def _sum_up(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Report:
+    def _sum_up(self, threshold: str, registered: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Report:
         hosts, not_expected = [], {}
-        for name in sorted(task_vars["ansible_play_hosts_all"]):
-            variables = task_vars["hostvars"][name]
-            state = variables.get("dr_state", "active")
+        for name, found in registered.items():
+            state = task_vars["hostvars"][name].get("dr_state", "active")
             if state in NOT_EXPECTED:
                 not_expected[name] = f"its state is {state}"
             else:
-                hosts.append(outcome(name, variables.get(options["register"])))
-        return Report(threshold=options["threshold"], hosts=tuple(hosts), not_expected=not_expected)
+                hosts.append(outcome(name, found))
+        return Report(threshold=threshold, hosts=tuple(hosts), not_expected=not_expected)
 
 
 def outcome(name: str, registered: t.Any) -> HostOutcome:
@@ -61,6 +65,12 @@ def outcome(name: str, registered: t.Any) -> HostOutcome:
     if "outcome" in found:
         return HostOutcome.model_validate(found["outcome"])
     return HostOutcome(host=name, seen=False, reason=str(found.get("msg") or "it was never asked"))
+
+
+def own_code(registered: t.Any) -> ExitCode:
+    """Return the code of an error of the controller, as a CMDB that cannot be written."""
+    found = registered.get("dr_exit_code") if isinstance(registered, dict) else None
+    return ExitCode(found) if found is not None else ExitCode.OK
 
 
 def as_json(report: Report) -> str:

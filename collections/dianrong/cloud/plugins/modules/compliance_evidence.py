@@ -15,7 +15,7 @@ description:
   - A part that could not be read is named in RV(evidence.unread) with the reason.
   - Values of environment variables, foreign labels and credentials in arguments or C(daemon.json) stay out.
 author:
-  - drCloud contributors (@drcloud)
+  - drCloud contributors (@dianrong)
 options:
   socket:
     description: The Unix socket of the engine.
@@ -33,20 +33,8 @@ options:
     description: How long to wait for one answer of the engine, in seconds.
     type: int
     default: 20
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  idempotent:
-    support: full
-    description: Changes nothing, however often it runs.
-  platform:
-    support: full
-    platforms: linux
-    description: Reads C(/proc) and asks systemd.
+extends_documentation_fragment:
+  - dianrong.cloud._attributes.info
 notes:
   - Needs root, to see the sockets of the daemon and files that only root may read.
   - Uses Python's standard library only.
