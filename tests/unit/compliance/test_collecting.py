@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def test_the_listeners_of_a_process_are_its_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         found = daemon.read_listeners(daemon.ProcessTable(), str(os.getpid()))
         assert {"address": "127.0.0.1", "port": listener.getsockname()[1], "owner": "dockerd"} in found
+
+
+def test_another_daemon_of_the_host_is_seen_by_its_listeners() -> None:
+    # PR_SET_NAME is 15.
+    code = (
+        "import ctypes, socket, sys; ctypes.CDLL(None).prctl(15, b'dockerd'); "
+        "s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        port = int(child.stdout.readline())
+        found = daemon.read_listeners(daemon.ProcessTable(), None)
+    finally:
+        child.communicate()
+    assert {"address": "127.0.0.1", "port": port, "owner": "dockerd"} in found
 
 
 @pytest.mark.parametrize(

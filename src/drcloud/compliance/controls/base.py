@@ -51,7 +51,8 @@ class Control:
     """One rule. The slug is its name for ever; CIS numbers move between versions of the benchmark.
 
     ``parts`` are the parts of the evidence that the rule needs: where one of them could not be read, the
-    rule says so beside what it still can tell. ``role`` hosts without an engine are not taken for good.
+    rule says so beside what it still can tell. ``also_when`` are the states of the engine, beside
+    ``present``, in which the rule can be judged as well.
     """
 
     slug: str
@@ -62,7 +63,7 @@ class Control:
     rationale: str
     remediation: str
     cis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    needs_engine: bool = True
+    also_when: tuple[str, ...] = ()
 
     def apply(self, evidence: Evidence, engine_expected: bool) -> tuple[Verdict, ...]:
         """Return one verdict for each object, the worst where there were several."""
@@ -76,12 +77,10 @@ class Control:
         return _one_each(verdicts)
 
     def _judge(self, evidence: Evidence, engine_expected: bool) -> Iterator[Verdict]:
-        if evidence.engine == "unknown" and self.needs_engine:
-            return
-        if self.needs_engine and evidence.engine != "present":
-            yield _without_engine(evidence, engine_expected)
-        else:
+        if evidence.engine in ("present", *self.also_when):
             yield from self.check(evidence)
+        elif evidence.engine != "unknown":
+            yield _without_engine(evidence, engine_expected)
 
 
 def _without_engine(evidence: Evidence, expected: bool) -> Verdict:

@@ -103,7 +103,7 @@ REMOTE_API_UNAUTHENTICATED = Control(
     severity=Severity.CRITICAL,
     parts=("listeners", "socket_units"),
     check=unauthenticated,
-    needs_engine=False,
+    also_when=("absent", "stopped", "silent", "unknown"),
     cis={"1.6.0": ("2.7",), "1.8.0": ("2.8",)},
     rationale=(
         "Whoever can speak to the Engine API is root on the host: one request starts a privileged container. "

@@ -116,6 +116,18 @@ class ProcessTable:
         holding = [pid for pid in self.pids() if pid != "1" and inode in self.inodes(pid)]
         return holding or (["1"] if inode in self.inodes("1") else [])
 
+    def daemons(self):
+        """Return the ids of all processes called dockerd that share this process' network."""
+        here = self.network("self")
+        return [pid for pid in self.pids() if self.name(pid) == "dockerd" and self.network(pid) == here]
+
+    def network(self, pid):
+        """Return the name of a process' network namespace, None when it cannot be seen."""
+        try:
+            return os.readlink(os.path.join(self.root, pid, "ns", "net"))
+        except OSError:
+            return None
+
     def arguments(self, pid):
         """Return the command line of a process."""
         return [mask(argument) for argument in self.text(pid, "cmdline").split("\0")[:-1]]
@@ -172,8 +184,10 @@ def read_daemon(processes, pid, how):
 
 
 def read_listeners(processes, pid):
-    """Return every TCP listener of the daemon, and whoever else listens on the ports of the Remote API."""
-    own = processes.inodes(pid) if pid else set()
+    """Return every TCP listener of the daemon, of other daemons, and of others on the Remote API's ports."""
+    own = set()
+    for daemon in {pid, *processes.daemons()} - {None}:
+        own |= processes.inodes(daemon)
     base = pid or "self"
     found = []
     for table in ("tcp", "tcp6"):
