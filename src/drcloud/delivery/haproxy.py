@@ -79,9 +79,11 @@ def parse(pool: str, answer: str) -> Pool:
     if not states:
         words = " ".join(answer.split()) or "no answer"
         raise ValueError(f"the pool {pool} is not known there ({words[:200]})")
-    sessions = _sessions(answer)
+    sessions = _sessions(pool, answer)
+    if silent := sorted(set(states) - set(sessions)):
+        raise ValueError(f"nothing is told of the sessions of {silent[0]} in the pool {pool}")
     return {
-        name: Server(name, operational == RUNNING, _admin(bits), sessions.get(name, 0))
+        name: Server(name, operational == RUNNING, _admin(bits), sessions[name])
         for name, (operational, bits) in states.items()
     }
 
@@ -101,13 +103,17 @@ def _states(answer: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _sessions(answer: str) -> dict[str, int]:
+def _sessions(pool: str, answer: str) -> dict[str, int]:
     lines = answer.splitlines()
     start = next((number for number, line in enumerate(lines) if line.startswith("# pxname")), None)
     if start is None:
         return {}
     rows = csv.DictReader([lines[start].removeprefix("# "), *lines[start + 1 :]])
-    return {row["svname"]: int(row["scur"] or 0) + int(row["qcur"] or 0) for row in rows if row.get("scur")}
+    return {
+        row["svname"]: int(row["scur"] or 0) + int(row["qcur"] or 0)
+        for row in rows
+        if row["pxname"] == pool and row.get("scur")
+    }
 
 
 def _admin(bits: int) -> AdminState:

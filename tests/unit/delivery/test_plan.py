@@ -1,0 +1,76 @@
+"""Order, batches and reasons of a roll."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drcloud.delivery.plan import Prepared, batches, plan, spread
+from drcloud.errors import InvalidInputError
+
+RACKS = {"dk-01": "a", "dk-02": "a", "dk-03": "b", "dk-04": "b", "dk-05": "c", "dk-06": "c"}
+
+
+def fleet(running: str | None = "old", *, healthy: bool = True) -> list[Prepared]:
+    return [Prepared(host, rack, running, healthy) for host, rack in RACKS.items()]
+
+
+def test_one_host_first_then_batches_over_racks() -> None:
+    made = plan(fleet(), "new", batch=2, min_in_service=4)
+    assert made.serial == (1, 2, 2, 1)
+    order = [step.host for step in made.rolled]
+    assert sorted(order) == sorted(RACKS)
+    for start in (1, 3):
+        pair = order[start : start + 2]
+        assert RACKS[pair[0]] != RACKS[pair[1]]
+    assert made.batch_of(order[1]) == tuple(order[1:3])
+
+
+def test_nothing_to_do_when_all_run_it() -> None:
+    made = plan(fleet("new"), "new", batch=2, min_in_service=4)
+    assert made.rolled == ()
+    assert made.serial == ()
+    assert {step.action for step in made.steps} == {"unchanged"}
+
+
+def test_a_host_on_the_revision_that_is_not_healthy_is_rolled() -> None:
+    hosts = [*fleet("new")[:5], Prepared("dk-06", "c", "new", False)]
+    made = plan(hosts, "new", batch=2, min_in_service=4)
+    assert [(step.host, step.reason) for step in made.rolled] == [("dk-06", "its instance is not healthy")]
+
+
+def test_a_batch_never_takes_more_than_may_leave() -> None:
+    assert plan(fleet(), "new", batch=6, min_in_service=5).serial == (1, 1, 1, 1, 1, 1)
+
+
+def test_a_placement_that_cannot_spare_a_host_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="min_in_service 6 of 6 hosts leaves none"):
+        plan(fleet(), "new", batch=1, min_in_service=6)
+
+
+def test_the_first_deploy_takes_nothing_out_of_service() -> None:
+    made = plan(fleet(None), "new", batch=3, min_in_service=6)
+    assert made.serial == (1, 3, 2)
+    assert {step.action for step in made.steps} == {"first"}
+
+
+def test_some_hosts_of_a_placement_count_against_all_of_it() -> None:
+    assert plan(fleet()[:1], "new", batch=2, min_in_service=4, placed=6).serial == (1,)
+
+
+@given(st.integers(0, 200), st.integers(1, 50))
+def test_batches_add_up(count: int, size: int) -> None:
+    made = batches(count, size)
+    assert sum(made) == count
+    assert all(0 < number <= size for number in made)
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=40))
+def test_neighbours_share_a_rack_only_when_one_rack_is_left(racks: list[str]) -> None:
+    hosts = {f"h{number}": rack for number, rack in enumerate(racks)}
+    order = spread(hosts)
+    assert sorted(order) == sorted(hosts)
+    for place, (first, second) in enumerate(zip(order, order[1:], strict=False)):
+        if hosts[first] == hosts[second]:
+            assert {hosts[name] for name in order[place:]} == {hosts[first]}
