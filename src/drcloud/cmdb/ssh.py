@@ -40,6 +40,10 @@ def config_text(snapshot: Snapshot, identity_file: str | None, known_hosts: str)
         "  GlobalKnownHostsFile /dev/null",
         "  UpdateHostKeys no",
         "  CheckHostIP no",
+        # A host that died is noticed in seconds: TCP alone would wait a quarter of an hour for its answer.
+        "  ConnectTimeout 10",
+        "  ServerAliveInterval 5",
+        "  ServerAliveCountMax 3",
     ]
     if identity_file is not None:
         common += [f"  IdentityFile {_path(identity_file)}", "  IdentitiesOnly yes"]
