@@ -48,7 +48,9 @@ def fresh(provisioned: Lab, play: Run) -> Iterator[str]:
     container = next(host.container for host in status.read(provisioned).hosts if host.name == FRESH)
     assert container == "running"
     subprocess.run(
-        ["docker", "rm", "--force", "--volumes", f"{provisioned.name}-{FRESH}"], check=True, capture_output=True
+        ["docker", "rm", "--force", "--volumes", f"{provisioned.name}-{FRESH}"],
+        check=True,
+        capture_output=True,
     )
     up = subprocess.run(
         [sys.executable, "-m", "drcloud", "lab", "up"], check=False, capture_output=True, text=True
@@ -65,7 +67,9 @@ def close_connections(lab: Lab) -> None:
     """End ssh's standing connections, for they were checked when they were opened."""
     directory = Path(os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible")) / "cp"
     for socket in directory.glob("*"):
-        subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], check=False, capture_output=True)
+        subprocess.run(
+            ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], check=False, capture_output=True
+        )
     time.sleep(0.5)
 
 
@@ -85,12 +89,16 @@ def test_a_second_run_changes_nothing(provisioned: Lab, play: Run):
     done = play("playbooks/provision.yml")
     assert done.returncode == 0, done.stdout
     counts = recap(done)
-    assert {host for host in counts if host != "localhost"} == {row.name for row in status.read(provisioned).hosts}
+    assert {host for host in counts if host != "localhost"} == {
+        row.name for row in status.read(provisioned).hosts
+    }
     assert {host: row["changed"] for host, row in counts.items() if row["changed"]} == {}
     assert Store.open().declared_seq() == seq
 
 
-def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(fresh: str, play: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(
+    fresh: str, play: Run, monkeypatch: pytest.MonkeyPatch
+):
     """The whole life of a reinstalled host: refused, accepted by an operator, foretold, provisioned."""
     refused = play(PROVISION, "--limit", fresh)
     assert refused.returncode == 4
@@ -114,9 +122,13 @@ def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(fresh: str, play: 
     assert changed_tasks(again, fresh) == []
 
 
-def test_drift_is_listed_by_a_check_and_repaired_by_a_run(machine: Callable, play: Run, monkeypatch: pytest.MonkeyPatch):
+def test_drift_is_listed_by_a_check_and_repaired_by_a_run(
+    machine: Callable, play: Run, monkeypatch: pytest.MonkeyPatch
+):
     host = machine("dk-05")
-    host.check_output("sed -i 's/journald/json-file/' /etc/docker/daemon.json; chmod 0644 /etc/drcloud/docker/config.json")
+    host.check_output(
+        "sed -i 's/journald/json-file/' /etc/docker/daemon.json; chmod 0644 /etc/drcloud/docker/config.json"
+    )
     foretold = play(PROVISION, "--limit", "dk-05", "--check", "--diff")
     assert '+    "log-driver": "journald"' in foretold.stdout
     assert "# mode: 0644" in foretold.stdout
@@ -141,17 +153,19 @@ def test_an_option_that_the_engine_does_not_know_is_refused_by_name(machine: Cal
 def test_an_option_for_which_a_reload_is_enough_does_not_restart_the_engine(machine: Callable, play: Run):
     host = machine("dk-05")
     started = "systemctl show docker --property ActiveEnterTimestamp"
+    debug = "docker info --format '{{.Debug}}'"
     before = host.check_output(started)
-    done = play(PROVISION, "--limit", "dk-05", "-e", json.dumps({"docker_engine_extra_options": {"debug": True}}))
+    extra = json.dumps({"docker_engine_extra_options": {"debug": True}})
+    done = play(PROVISION, "--limit", "dk-05", "-e", extra)
     try:
         assert done.returncode == 0, done.stdout
-        assert host.check_output("docker info --format '{{.Debug}}'") == "true"
+        assert host.check_output(debug) == "true"
         assert host.check_output(started) == before
     finally:
+        # The engine forgets an option that is gone only when it restarts: the plan knows.
         back = play(PROVISION, "--limit", "dk-05")
     assert recap(back)["dk-05"]["changed"] == 1
-    assert host.check_output("docker info --format '{{.Debug}}'") == "false"
-    assert host.check_output(started) == before
+    assert host.check_output(debug) == "false"
 
 
 def test_an_engine_that_cannot_start_gets_its_old_file_back(machine: Callable, play: Run):
@@ -170,7 +184,7 @@ def test_a_host_that_does_not_answer_stops_nobody_else(provisioned: Lab, play: R
     close_connections(provisioned)
     subprocess.run(["docker", "pause", container], check=True, capture_output=True)
     try:
-        done = play(PROVISION, "--limit", "dk-04,dk-05", "--timeout", "5")
+        done = play(PROVISION, "--limit", "dk-04,dk-05", "--timeout", "20")
     finally:
         subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
     assert done.returncode == 4

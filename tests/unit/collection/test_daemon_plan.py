@@ -72,6 +72,12 @@ def test_a_removed_option_is_noticed():
     assert json.loads(done.content) == BASE
 
 
+@pytest.mark.parametrize(("key", "action"), [("debug", "restart"), ("max-concurrent-downloads", "reload")])
+def test_an_option_that_is_removed_goes_with_a_reload_only_where_the_engine_resets_it(key, action):
+    before = {**BASE, key: 1}
+    assert plan(BASE, before, before).action == action
+
+
 def test_containers_are_protected_before_the_first_restart():
     assert plan(BASE, {}, {}).reload_first
     assert not plan(BASE, BASE, {"live-restore": True}).reload_first

@@ -31,6 +31,11 @@ RELOADABLE = frozenset(
         "shutdown-timeout",
     )
 )
+# Of these, the ones that a reload puts back to their default when the file does not name them any more
+# (tried: `debug` stays on until the engine restarts).
+RESET_BY_RELOAD = frozenset(
+    ("features", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts")
+)
 # Flags whose key in the file has another name.
 KEY_OF_FLAG = {
     "add-runtime": "runtimes",
@@ -162,7 +167,7 @@ def plan(wanted, current, applied, active, unit_changed=False):
     reasons = tuple(_reason(key, applied, wanted) for key in keys)
     if unit_changed:
         reasons = (*reasons, "the systemd unit changed: needs a restart")
-    restart = unit_changed or any(key not in RELOADABLE for key in keys)
+    restart = unit_changed or any(not _reload_is_enough(key, wanted) for key in keys)
     # An engine that is told of live-restore first leaves the containers alone when it restarts.
     reload_first = restart and "live-restore" in keys and wanted.get("live-restore") is True
     action = "restart" if restart else "reload" if keys else "none"
@@ -182,8 +187,12 @@ def _reason(key, applied, wanted):
     def side(options):
         return json.dumps(options[key], sort_keys=True) if key in options else "unset"
 
-    need = "a reload is enough" if key in RELOADABLE else "needs a restart"
+    need = "a reload is enough" if _reload_is_enough(key, wanted) else "needs a restart"
     return f"{key}: {side(applied)} -> {side(wanted)}: {need}"
+
+
+def _reload_is_enough(key, wanted):
+    return key in (RELOADABLE if key in wanted else RESET_BY_RELOAD)
 
 
 def _is_a(value, kind):
