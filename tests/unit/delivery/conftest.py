@@ -11,7 +11,8 @@ from drcloud.cmdb import importer
 from drcloud.cmdb.store import Store
 
 HOSTS = "".join(
-    f"  - {{name: dk-0{n}, role: docker, rack: lab/r1/a0{(n + 1) // 2}, state: active, address: 10.90.0.1{n}}}\n"
+    f"  - {{name: dk-0{n}, role: docker, rack: lab/r1/a0{(n + 1) // 2}, state: active, "
+    f"address: 10.90.0.1{n}}}\n"
     for n in range(1, 7)
 )
 IDC = textwrap.dedent("""\

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,6 @@ def test_neighbours_share_a_rack_only_when_one_rack_is_left(racks: list[str]) ->
     hosts = {f"h{number}": rack for number, rack in enumerate(racks)}
     order = spread(hosts)
     assert sorted(order) == sorted(hosts)
-    for place, (first, second) in enumerate(zip(order, order[1:], strict=False)):
+    for place, (first, second) in enumerate(itertools.pairwise(order)):
         if hosts[first] == hosts[second]:
             assert {hosts[name] for name in order[place:]} == {hosts[first]}

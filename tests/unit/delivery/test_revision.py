@@ -11,7 +11,9 @@ DIGEST = f"sha256:{'a' * 64}"
 SPEC = {"image": "dianrong/demo", "port": 8080, "env": {"A": "1"}}
 
 
-def made(digest: str = DIGEST, *, config: int = 0, secrets: dict[str, str] | None = None, **changes: object) -> str:
+def made(
+    digest: str = DIGEST, *, config: int = 0, secrets: dict[str, str] | None = None, **changes: object
+) -> str:
     return revision(
         digest, AppSpec.model_validate({**SPEC, **changes}), config_version=config, secrets=secrets
     )

@@ -1,0 +1,365 @@
+"""Deploys on real hosts: what a roll costs its users, and what is left after each kind of trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from drcloud.cmdb import leases, snapshot
+from drcloud.cmdb.operational import Deployment
+from drcloud.cmdb.store import Store
+from drcloud.delivery import status
+from drcloud.exitcodes import ExitCode
+from drcloud.lab.identity import Lab
+from drcloud.lab.load import Load, LoadResult
+
+pytestmark = pytest.mark.lab
+Run = Callable[..., subprocess.CompletedProcess[str]]
+HOSTS = tuple(f"dk-0{number}" for number in range(1, 7))
+FIRST, SECOND, SICK = "t1", "t2", "t3-never-healthy"
+RATE = 40.0
+BROKEN = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION} FAIL_HEALTH=1\n"
+
+
+def drcloud(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "drcloud", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def deploy(tag: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return drcloud("deploy", "demo", tag, "--env", "prod", *arguments)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def urls(provisioned: Lab) -> list[str]:
+    """The app at both load balancers."""
+    seen = snapshot.read(Store.open())
+    addresses = {host.name: host.address for host in seen.hosts}
+    placement = next(row for row in seen.placements if (row.app, row.env) == ("demo", "prod"))
+    return [f"http://{addresses[lb]}:{placement.lb_port}/" for lb in placement.lbs]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two good releases and one that never gets healthy."""
+    for tag in (FIRST, SECOND):
+        done = drcloud("build", "demo", "--tag", tag, "--source", str(provisioned.checkout))
+        assert done.returncode == 0, said(done)
+    source = tmp_path_factory.mktemp("sick")
+    (source / "apps/demo").mkdir(parents=True)
+    (source / "apps/demo/Dockerfile").write_text(BROKEN, encoding="utf-8")
+    endpoint = snapshot.read(Store.open()).registries[0].endpoint
+    base = f"BASE={endpoint}/dianrong/demo:{FIRST}"
+    done = drcloud("build", "demo", "--tag", SICK, "--source", str(source), "--build-arg", base)
+    assert done.returncode == 0, said(done)
+
+
+def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult]:
+    """Do something while both load balancers are asked steadily."""
+    load = Load(urls, rate=RATE)
+    load.start()
+    try:
+        time.sleep(1)
+        result = act()
+        time.sleep(1)
+    finally:
+        seen = load.stop()
+    print(f"{seen.served} served, {seen.failed} failed, {seen.by_version} {seen.errors}")
+    return result, seen
+
+
+def tags() -> dict[str, str]:
+    """What runs on each host, as the CMDB has it."""
+    rows = status.read(Store.open(), "demo", "prod")
+    return {row.host: row.seen.tag for row in rows if row.seen and row.seen.status == "running"}
+
+
+def containers(on: Run, host: str) -> dict[str, str]:
+    """Names and states of the app's containers, as the host itself has them."""
+    command = "sudo docker ps --all --filter label=com.dianrong.cloud.app=demo"
+    lines = on(host, f"{command} --format '{{{{.Names}}}} {{{{.ID}}}} {{{{.State}}}}'").stdout.splitlines()
+    return {f"{name} {key}": state for name, key, state in (line.split() for line in lines)}
+
+
+def running(on: Run) -> dict[str, list[str]]:
+    return {
+        host: [name for name, state in containers(on, host).items() if state == "running"] for host in HOSTS
+    }
+
+
+def answers(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def last() -> Deployment:
+    with Store.open().read() as session:
+        row = session.scalars(select(Deployment).order_by(Deployment.id.desc()).limit(1)).one()
+        assert row.steps is not None
+        assert all(step.host.name for step in row.steps)
+        return row
+
+
+def steps() -> dict[str, str]:
+    return {step.host.name: step.state for step in last().steps}
+
+
+def count() -> int:
+    with Store.open().read() as session:
+        return len(session.scalars(select(Deployment.id)).all())
+
+
+@pytest.fixture
+def on_first(built: None) -> None:
+    """All hosts run the first release."""
+    done = deploy(FIRST)
+    assert done.returncode == 0, said(done)
+
+
+@pytest.fixture(autouse=True)
+def locks_are_free(built: None) -> Iterator[None]:
+    """Whatever happened in a test, nobody is left holding a lock."""
+    yield
+    assert [lease.name for lease in leases.held(Store.open())] == []
+
+
+def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, urls: list[str]) -> None:
+    variables = ("-e", "app=demo", "-e", f"tag={FIRST}", "-e", "env=prod")
+    done = play("dianrong.cloud.deploy", *variables)
+    assert done.returncode == 0, said(done)
+    assert tags() == dict.fromkeys(HOSTS, FIRST)
+    assert {answers(url)["version"] for url in urls * 3} == {FIRST}
+    before = running(on)
+    assert all(len(names) == 1 for names in before.values())
+    again = play("dianrong.cloud.deploy", *variables)
+    assert again.returncode == 0, said(again)
+    assert "changed=0" in again.stdout
+    assert "changed=1" not in again.stdout
+    assert last().state == "nothing-to-do"
+    assert running(on) == before
+
+
+def test_a_roll_loses_no_request(on: Run, urls: list[str], on_first: None) -> None:
+    began = time.monotonic()
+    done, seen = under_load(urls, lambda: deploy(SECOND))
+    print(f"roll of {len(HOSTS)} hosts: {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, said(done)
+    assert seen.failed == 0, seen.errors
+    assert set(seen.by_version) == {FIRST, SECOND}
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    assert [step.batch for step in last().steps] == sorted(step.batch for step in last().steps)
+    for host in HOSTS:
+        # The old one is kept, stopped, to go back to.
+        assert sorted(containers(on, host).values()) == ["exited", "running"]
+
+
+def test_a_release_that_never_gets_healthy_stops_at_the_first_host(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    before = running(on)
+    done, seen = under_load(urls, lambda: deploy(SICK))
+    assert done.returncode == ExitCode.FAILED, said(done)
+    assert "HTTP 503" in done.stdout
+    assert seen.failed == 0, seen.errors
+    assert set(seen.by_version) == {FIRST}
+    assert running(on) == before
+    states = list(steps().values())
+    assert sorted(states) == ["reverted", *["skipped"] * 5]
+    assert last().state == "failed"
+
+
+def test_check_mode_touches_nothing(on: Run, on_first: None) -> None:
+    before, deployments = running(on), count()
+    done = deploy(SECOND, "--check")
+    assert done.returncode == 0, said(done)
+    assert (running(on), count()) == (before, deployments)
+
+
+def test_the_second_of_two_deploys_is_refused(on_first: None) -> None:
+    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as winner:
+        wait_for(lambda: bool(leases.held(Store.open())), 60)
+        loser = deploy(FIRST)
+        out, _ = winner.communicate(timeout=300)
+    assert loser.returncode == ExitCode.LOCKED, said(loser)
+    assert "app:demo@prod is locked by" in loser.stdout + loser.stderr
+    assert winner.returncode == 0, out
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+
+
+def test_a_registry_that_is_down_is_told_and_nothing_is_touched(on: Run, on_first: None) -> None:
+    before, deployments = running(on), count()
+    on("infra-01", "sudo systemctl stop docker-registry")
+    try:
+        done = deploy(SECOND)
+    finally:
+        on("infra-01", "sudo systemctl start docker-registry")
+    assert done.returncode == ExitCode.UNREACHABLE, said(done)
+    assert "registry main" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (running(on), count()) == (before, deployments)
+
+
+def test_a_load_balancer_that_is_down_stops_a_roll_before_it_begins(on: Run, on_first: None) -> None:
+    before = running(on)
+    on("lb-02", "sudo systemctl stop haproxy")
+    try:
+        done = deploy(SECOND)
+    finally:
+        on("lb-02", "sudo systemctl start haproxy")
+    assert done.returncode not in (0, ExitCode.INTERNAL), said(done)
+    assert "load balancer lb-02" in done.stdout
+    assert running(on) == before
+    assert last().state == "failed"
+
+
+def test_a_reload_in_the_middle_keeps_what_is_drained(on: Run, on_first: None) -> None:
+    socket = "sudo socat - UNIX-CONNECT:/run/haproxy/admin.sock"
+    ask = f"echo 'show servers state demo_prod' | {socket}"
+    put = f"echo 'set server demo_prod/dk-01_{{slot}} state {{state}}' | {socket}"
+    slot = next(
+        row.seen.slot for row in status.read(Store.open(), "demo") if row.host == "dk-01" and row.seen
+    )
+    on("lb-01", put.format(slot=slot, state="drain"))
+    try:
+        done = on("lb-01", f"sudo systemctl reload haproxy && sleep 1 && {ask}")
+        line = next(line for line in done.stdout.splitlines() if f" dk-01_{slot} " in line)
+        assert line.split()[6] == "8"
+    finally:
+        on("lb-01", put.format(slot=slot, state="ready"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("dmo", FIRST, "--env", "prod"), "there is no app 'dmo' in the CMDB: did you mean demo"),
+        (("demo", FIRST, "--env", "prd"), "did you mean prod"),
+        (("demo", FIRST, "--env", "qa"), "app demo has no placement in qa"),
+        (("demo", "t9", "--env", "prod"), "app demo has no tag t9 in registry main"),
+        (("demo", "no tag", "--env", "prod"), "'no tag' is not a tag"),
+        (("demo", FIRST, "--env", "prod", "--limit", "dk-99"), "there is no host 'dk-99'"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: tuple[str, ...], words: str) -> None:
+    deployments = count()
+    done = drcloud("deploy", *arguments)
+    assert done.returncode == ExitCode.INVALID_INPUT, said(done)
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert count() == deployments
+
+
+def test_the_playbook_alone_says_the_same(play: Run) -> None:
+    done = play("dianrong.cloud.deploy", "-e", "app=demo", "-e", "tag=t9", "-e", "env=prod")
+    assert done.returncode != 0
+    assert "app demo has no tag t9 in registry main" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    limited = play(
+        "dianrong.cloud.deploy", "-e", "app=demo", "-e", "tag=t9", "-e", "env=prod", "--limit", "dk-01"
+    )
+    assert limited.returncode != 0
+    assert "in place of --limit" in limited.stdout
+
+
+def wait_for(what: Callable[[], Any], seconds: float) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"did not happen within {seconds:.0f} s")
+
+
+def claimed() -> list[str]:
+    """Which hosts are being switched now, after the canary."""
+    rows = [step for step in last().steps if step.state == "claimed" and step.batch > 0]
+    return [step.host.name for step in rows]
+
+
+def revive(lab: Lab, host: str) -> None:
+    subprocess.run(["docker", "start", f"{lab.name}-{host}"], check=True, capture_output=True)
+    up = drcloud("lab", "up")
+    assert up.returncode == 0, said(up)
+
+
+def test_a_host_that_dies_in_the_middle_stops_the_roll_and_the_next_one_heals(
+    provisioned: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
+    victim = ""
+
+    def roll_and_kill() -> tuple[int, str]:
+        nonlocal victim
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as rolling:
+            victim = wait_for(claimed, 180)[0]
+            subprocess.run(
+                ["docker", "kill", f"{provisioned.name}-{victim}"], check=True, capture_output=True
+            )
+            out, _ = rolling.communicate(timeout=300)
+        return rolling.returncode, out
+
+    try:
+        (code, out), seen = under_load(urls, roll_and_kill)
+        assert code == ExitCode.UNREACHABLE, out
+        states = steps()
+        assert states[victim] == "unreachable"
+        assert "skipped" in states.values()
+        # What a machine had in hand when it was killed may break, and nothing else.
+        assert seen.failed <= RATE, seen.errors
+        refused = deploy(SECOND)
+        assert refused.returncode == ExitCode.UNREACHABLE, said(refused)
+        assert "nothing was touched" in refused.stdout
+    finally:
+        revive(provisioned, victim)
+    healed, seen = under_load(urls, lambda: deploy(SECOND))
+    assert healed.returncode == 0, said(healed)
+    assert seen.failed == 0, seen.errors
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    assert all(len(names) == 1 for names in running(on).values())
+
+
+def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
+
+    def kill_and_resume() -> subprocess.CompletedProcess[str]:
+        with subprocess.Popen(
+            [*playbook, "dianrong.cloud.deploy", *variables],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as rolling:
+            wait_for(claimed, 180)
+            rolling.kill()
+        assert deploy(SECOND).returncode == ExitCode.LOCKED
+        wait_for(lambda: not leases.held(Store.open()), 60)
+        return deploy(SECOND)
+
+    done, seen = under_load(urls, kill_and_resume)
+    assert done.returncode == 0, said(done)
+    assert seen.failed == 0, seen.errors
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    assert all(len(names) == 1 for names in running(on).values())

@@ -1,0 +1,213 @@
+"""The ledger, its lock and its verdict, on a real CMDB."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from drcloud.cmdb import leases
+from drcloud.cmdb.operational import Deployment, Outbox
+from drcloud.cmdb.store import Store
+from drcloud.delivery import heartbeat, ledger, observe, rollout, status, target
+from drcloud.delivery.rollout import Begun, Report
+from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
+from drcloud.exitcodes import ExitCode
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def begun(store: Store) -> Begun:
+    """A deployment that holds its lock."""
+    goal = target.target(target.find(store, "demo", "prod"), "v1", DIGEST)
+    tokens = leases.acquire(
+        store, [("app:demo@prod", True)], holder="run-1", purpose="deploy", ttl=timedelta(minutes=1)
+    )
+    return Begun(goal, ledger.open_deployment(store, goal, "run-1"), tokens["app:demo@prod"])
+
+
+def report(host: str, revision: str | None = None, **changes: Any) -> Report:
+    instances = ()
+    if revision:
+        entry = {
+            "name": f"demo_prod_a_{revision[:8]}",
+            "app": "demo",
+            "env": "prod",
+            "slot": "a",
+            "tag": "v1",
+            "digest": DIGEST,
+            "revision": revision,
+            "deployment": "d",
+            "status": "running",
+            "health": "healthy",
+            "started_at": "2026-11-22T17:00:00.123456789Z",
+        }
+        instances = (entry,)
+    return Report(host, instances, **changes)
+
+
+def test_a_target_is_found_for_the_environment(store: Store) -> None:
+    goal = target.target(target.find(store, "demo", "prod"), "v1", DIGEST)
+    assert goal.image == f"registry.test:5000/dianrong/demo@{DIGEST}"
+    assert goal.spec["env"] == {"A": "2"}
+    assert goal.pool == "demo_prod"
+    assert sorted(goal.hosts) == [f"dk-0{number}" for number in range(1, 7)]
+    assert set(goal.hosts["dk-01"].slots) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("app", "env", "only", "words"),
+    [
+        ("dmo", "prod", [], "there is no app 'dmo' in the CMDB: did you mean demo"),
+        ("demo", "prd", [], "there is no environment 'prd' in the CMDB: did you mean prod"),
+        ("demo", "qa", [], "app demo has no placement in qa"),
+        ("demo", "prod", ["dk-99"], "there is no host 'dk-99'"),
+        ("demo", "prod", ["lb-01"], "host lb-01 does not run demo in prod"),
+    ],
+)
+def test_unknown_names(store: Store, app: str, env: str, only: list[str], words: str) -> None:
+    with pytest.raises(NotFoundError, match=words):
+        target.find(store, app, env, only)
+
+
+def test_a_host_that_is_not_in_service_is_named(store: Store) -> None:
+    from drcloud.cmdb import hosts, lookup
+
+    with store.write(reason="test") as session:
+        hosts.transition(session, lookup.host(session, "dk-03"), "maintenance")
+    with pytest.raises(InvalidInputError, match="host dk-03 is maintenance, not active"):
+        target.find(store, "demo", "prod")
+    assert len(target.find(store, "demo", "prod", ["dk-01"]).hosts) == 1
+
+
+def test_a_step_is_claimed_once(store: Store, begun: Begun) -> None:
+    ledger.claim(store, begun.deployment, "dk-01", begun.token)
+    with pytest.raises(LockedError, match="the step of host dk-01"):
+        ledger.claim(store, begun.deployment, "dk-01", begun.token)
+
+
+def test_an_older_token_commits_nothing(store: Store, begun: Begun) -> None:
+    ledger.claim(store, begun.deployment, "dk-01", begun.token + 1)
+    with pytest.raises(LockedError, match="taken over"):
+        ledger.commit(store, begun.deployment, "dk-01", begun.token, "done", {})
+
+
+def test_the_plan_is_written_and_unchanged_hosts_are_done(store: Store, begun: Begun) -> None:
+    revision = begun.target.revision
+    reports = [report(host, revision if host == "dk-06" else "old") for host in begun.target.hosts]
+    made = rollout.make_plan(store, begun, reports, {})
+    assert made.serial == (1, 2, 2)
+    steps = {step.host: step for step in ledger.steps(store, begun.deployment)}
+    assert steps["dk-06"].state == "unchanged"
+    assert steps["dk-01"].previous == "old"
+
+
+def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: Begun) -> None:
+    reports = [report(host) for host in list(begun.target.hosts)[1:]]
+    lost = Report("dk-01", trouble="timed out", unreachable=True)
+    with pytest.raises(UnreachableError, match=r"nothing was touched.*host dk-01: timed out"):
+        rollout.make_plan(store, begun, [lost, *reports], {})
+    with pytest.raises(DrcloudError, match="host dk-02: port 20000 is taken"):
+        rollout.make_plan(store, begun, [Report("dk-02", trouble="port 20000 is taken"), *reports[1:]], {})
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "code"),
+    [
+        (["done"] * 6, "succeeded", ExitCode.OK),
+        (["unchanged"] * 6, "nothing-to-do", ExitCode.OK),
+        (["done"] * 5 + ["unchanged"], "succeeded", ExitCode.OK),
+        (["done", "reverted"] + ["pending"] * 4, "failed", ExitCode.FAILED),
+        (["done", "unreachable"] + ["pending"] * 4, "failed", ExitCode.UNREACHABLE),
+        (["done"] * 5 + ["pending"], "failed", ExitCode.FAILED),
+    ],
+)
+def test_the_verdict(
+    store: Store, begun: Begun, states: list[ledger.StepState], state: str, code: ExitCode
+) -> None:
+    for host, step in zip(begun.target.hosts, states, strict=True):
+        if step != "pending":
+            ledger.commit(store, begun.deployment, host, begun.token, step, {"reason": "because"})
+    verdict = rollout.finish(store, begun, "run-1")
+    assert (verdict.state, verdict.exit_code) == (state, code)
+    assert leases.held(store) == []
+    with store.read() as session:
+        row = session.scalars(select(Deployment)).one()
+        assert (row.state, row.reason) == (state, verdict.message)
+        assert row.ended_at is not None
+        assert not [step for step in row.steps if step.state == "pending"]
+        types = session.scalars(select(Outbox.type).where(Outbox.subject == "app:demo@prod")).all()
+    assert list(types) == ["deployment.started", f"deployment.{state}"]
+
+
+def test_a_stopped_roll_says_who_runs_what(store: Store, begun: Begun) -> None:
+    detail = {"reason": "not healthy after 30 s: HTTP 503"}
+    ledger.commit(store, begun.deployment, "dk-01", begun.token, "done", {})
+    ledger.commit(store, begun.deployment, "dk-02", begun.token, "reverted", detail)
+    assert rollout.finish(store, begun, "run-1").message == (
+        "demo v1 in prod: stopped at dk-02 (back on what it ran before): not healthy after 30 s: HTTP 503 "
+        "(on the new revision: dk-01; untouched: dk-03, dk-04, dk-05, dk-06)"
+    )
+
+
+def test_a_deployment_whose_controller_died_is_lost(store: Store, begun: Begun) -> None:
+    second = ledger.open_deployment(store, begun.target, "run-2")
+    with pytest.raises(LockedError):
+        ledger.claim(store, begun.deployment, "dk-01", begun.token)
+    with store.read() as session:
+        lost = session.scalars(select(Deployment).where(Deployment.uid == begun.deployment)).one()
+        assert (lost.state, second in lost.reason) == ("lost", True)
+
+
+def test_the_second_of_two_deploys_is_told_who_holds_the_lock(
+    store: Store, begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "resolve", lambda wanted, tag: begun.target)
+    with pytest.raises(LockedError, match="app:demo@prod is locked by run-1 for deploy since"):
+        rollout.begin(store, "demo", "v1", "prod", run="run-2", controller=os.getpid())
+    with store.read() as session:
+        assert len(session.scalars(select(Deployment)).all()) == 1
+
+
+def test_a_heartbeat_ends_with_its_process_and_with_its_lease(store: Store) -> None:
+    heartbeat.beat(store, "nobody", os.getpid())
+    leases.acquire(store, [("x", True)], holder="h", purpose="", ttl=timedelta(seconds=5))
+    heartbeat.beat(store, "h", 2**22 + 1)
+    assert heartbeat.started_at(os.getpid()) is not None
+
+
+def test_status_compares_what_should_run_with_what_was_seen(store: Store, begun: Begun) -> None:
+    assert {row.state for row in status.read(store)} == {"not deployed"}
+    revision = begun.target.revision
+    for host in begun.target.hosts:
+        ledger.commit(store, begun.deployment, host, begun.token, "done", {})
+    rollout.finish(store, begun, "run-1")
+    observe.record(store, "dk-01", report("dk-01", revision).instances, "test")
+    observe.record(store, "dk-02", report("dk-02", "other").instances, "test")
+    observe.record(store, "dk-03", [], "test")
+    sick = [{**entry, "health": "unhealthy"} for entry in report("dk-04", revision).instances]
+    observe.record(store, "dk-04", sick, "test")
+    gone = [
+        {**entry, "status": "exited", "health": "stopped"} for entry in report("dk-05", revision).instances
+    ]
+    observe.record(store, "dk-05", gone, "test")
+    assert {row.host: row.state for row in status.read(store, "demo", "prod")} == {
+        "dk-01": "ok",
+        "dk-02": "differs",
+        "dk-03": "missing",
+        "dk-04": "unhealthy",
+        "dk-05": "stopped",
+        "dk-06": "not seen",
+    }
+
+
+def test_health_of_an_app_that_was_not_asked_stays(store: Store) -> None:
+    observe.record(store, "dk-01", report("dk-01", "r1").instances, "test")
+    unasked = [{**entry, "health": "unknown"} for entry in report("dk-01", "r1").instances]
+    observe.record(store, "dk-01", unasked, "test")
+    assert status.read(store)[0].seen is not None
+    assert status.read(store)[0].seen.health == "healthy"  # type: ignore[union-attr]
