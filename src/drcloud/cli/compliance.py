@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import tempfile
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,13 +82,16 @@ def run(
 def report_command(
     hosts: Annotated[list[str] | None, typer.Argument(help="Only these hosts.")] = None,
     threshold: ThresholdOption = Threshold.HIGH,
+    max_age: Annotated[
+        float, typer.Option("--max-age", min=0, help="Hours after which evidence is worth nothing.")
+    ] = 48.0,
     junit: JunitOption = None,
     json: JsonOption = False,
 ) -> int:
     """Judge the newest evidence in the CMDB again, without touching a host; same exit codes as ``run``."""
     with Store.open().read() as session:
-        report = replay.report(session, threshold.value, hosts or ())
-    if not any(host.seen for host in report.hosts):
+        report = replay.report(session, threshold.value, timedelta(hours=max_age), hosts or ())
+    if not any(host.controls for host in report.hosts):
         raise NothingMatchedError("there is no evidence in the CMDB yet: run `drcloud compliance run`")
     _publish(report, junit, json, {})
     return report.exit_code

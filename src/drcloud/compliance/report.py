@@ -27,13 +27,17 @@ def show(report: Report, console: Console) -> None:
         )
     for host in report.hosts:
         for fixed in host.fixed:
-            console.print(f"[green]fixed[/] {escape(host.host)}: {escape(fixed)}", highlight=False)
+            console.print(
+                f"[green]fixed[/] {escape(host.host)}: {escape(fixed)}", highlight=False, soft_wrap=True
+            )
     for host in report.unseen:
-        console.print(f"[red]not seen[/] {escape(host.host)}: {escape(host.reason)}", highlight=False)
+        console.print(
+            f"[red]not seen[/] {escape(host.host)}: {escape(host.reason)}", highlight=False, soft_wrap=True
+        )
     for name, why in sorted(report.not_expected.items()):
-        console.print(f"[dim]not expected[/] {escape(name)}: {escape(why)}", highlight=False)
+        console.print(f"[dim]not expected[/] {escape(name)}: {escape(why)}", highlight=False, soft_wrap=True)
     style = "green" if report.exit_code == ExitCode.OK else "red"
-    console.print(f"[{style}]{escape(report.sentence)}[/]", highlight=False)
+    console.print(f"[{style}]{escape(report.sentence)}[/]", highlight=False, soft_wrap=True)
 
 
 def _summary(report: Report) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from drcloud.compliance.audit import audit
 from drcloud.errors import InvalidInputError, NotFoundError
 from drcloud.exitcodes import ExitCode
 
+DAY = timedelta(days=1)
 PROBE = {"address": "10.90.0.11", "port": 2375, "state": "closed", "source": "the controller"}
 OPEN = {**PROBE, "state": "open", "engine": "20.10.24", "api": "1.41"}
 
@@ -107,10 +109,13 @@ def test_evidence_of_another_schema_is_refused() -> None:
 def test_the_report_judges_recorded_evidence_again(store: Store, good: dict[str, Any]) -> None:
     audit("dk-01", "docker", good, probes=[OPEN], store=store)
     with store.read() as session:
-        everything = replay.report(session, "high")
-        only = replay.report(session, "high", ["dk-01"])
+        everything = replay.report(session, "high", DAY)
+        only = replay.report(session, "high", DAY, ["dk-01"])
+        stale = replay.report(session, "high", timedelta(0), ["dk-01"])
     assert [(host.host, host.seen) for host in everything.hosts] == [("dk-01", True), ("dk-02", False)]
     assert everything.not_expected == {"dk-03": "its state is planned"}
     assert everything.exit_code == ExitCode.INCOMPLETE
     assert only.exit_code == ExitCode.FINDINGS
+    assert stale.exit_code == ExitCode.INCOMPLETE
+    assert "newest evidence is of" in stale.unseen[0].reason
     assert only.hosts[0].controls[0].problems[0].state == "new"
