@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json as jsonlib
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,21 +53,26 @@ def deploy(
     # What is wrong with the input is said here in one sentence, before a playbook starts.
     target.resolve(target.find(store, app, env, only), tag)
     variables: dict[str, Any] = {"app": app, "tag": tag, "env": env, **({"only": only} if only else {})}
-    outcome = run_playbook(
-        PLAYBOOK,
-        inventory=tuple(inventory or ()),
-        extra_vars=variables,
-        recorded=tuple(variables),
-        check=check,
-        timeout=timeout,
-        json=json,
-        store=store,
-    )
+    with tempfile.TemporaryDirectory(prefix="drcloud-deploy-") as directory:
+        plan = Path(directory) / "plan.json"
+        outcome = run_playbook(
+            PLAYBOOK,
+            inventory=tuple(inventory or ()),
+            extra_vars={**variables, "plan_file": str(plan)},
+            recorded=tuple(variables),
+            check=check,
+            timeout=timeout,
+            json=json,
+            store=store,
+        )
+        planned = jsonlib.loads(plan.read_text(encoding="utf-8")) if plan.exists() else None
     found = ledger.of_run(store, outcome.uid)
     if json:
-        print_document(_document(outcome, found))
+        print_document({**_document(outcome, found), "plan": planned})
     elif found is not None:
         _tell(found)
+    elif planned is not None:
+        _tell_plan(planned)
     return outcome.exit_code
 
 
@@ -79,6 +87,17 @@ def _tell(found: ledger.DeploymentRow) -> None:
     console.print(f"  {found.digest}, revision {found.revision[:8]}", soft_wrap=True)
     for step in found.steps:
         _tell_logs(console, step)
+
+
+def _tell_plan(planned: dict[str, Any]) -> None:
+    """Show what a roll would do, in its order."""
+    table = Table(title="A roll would", title_justify="left", title_style="bold")
+    for name in ("Batch", "Host", "Step", "Because it"):
+        table.add_column(name)
+    for step in planned["steps"]:
+        batch = "-" if step["batch"] < 0 else str(step["batch"] + 1)
+        table.add_row(batch, escape(step["host"]), step["action"], escape(step["reason"]))
+    Console(highlight=False).print(table)
 
 
 def _tell_logs(console: Console, step: StepRow) -> None:

@@ -83,7 +83,7 @@ def plan(
         for position, (name, number) in enumerate(zip(order, numbers, strict=True))
     ]
     unchanged = [
-        Step(host.host, len(steps) + offset, -1, "unchanged", host.running, "already on this revision")
+        Step(host.host, len(steps) + offset, -1, "unchanged", host.running, "runs this revision already")
         for offset, host in enumerate(ready)
     ]
     return Plan((*steps, *unchanged), serial)
@@ -95,8 +95,8 @@ def _is_on(host: Prepared, revision: str) -> bool:
 
 def _step(host: Prepared, position: int, batch: int) -> Step:
     if host.running is None:
-        return Step(host.host, position, batch, "first", None, "nothing of this app runs there yet")
-    reason = "runs another revision" if host.healthy else "its instance is not healthy"
+        return Step(host.host, position, batch, "first", None, "runs nothing of this app yet")
+    reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
     return Step(host.host, position, batch, "replace", host.running, reason)
 
 

@@ -18,6 +18,7 @@ from drcloud.delivery import haproxy
 from drcloud.delivery.haproxy import Pool, Server
 from drcloud.delivery.slots import Decision, Seen, decide
 from drcloud.errors import DrcloudError, UnreachableError
+from drcloud.exitcodes import ExitCode
 
 Kind = Literal["app", "host", "registry", "balancer", "capacity"]
 Instances = Sequence[Mapping[str, Any]]
@@ -35,6 +36,8 @@ class StepError(DrcloudError):
 
 class BalancerError(StepError):
     """A load balancer does not answer, or not what was asked."""
+
+    exit_code = ExitCode.UNREACHABLE
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "balancer")

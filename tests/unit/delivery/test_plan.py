@@ -39,7 +39,9 @@ def test_nothing_to_do_when_all_run_it() -> None:
 def test_a_host_on_the_revision_that_is_not_healthy_is_rolled() -> None:
     hosts = [*fleet("new")[:5], Prepared("dk-06", "c", "new", False)]
     made = plan(hosts, "new", batch=2, min_in_service=4)
-    assert [(step.host, step.reason) for step in made.rolled] == [("dk-06", "its instance is not healthy")]
+    assert [(step.host, step.reason) for step in made.rolled] == [
+        ("dk-06", "runs an instance that is not healthy")
+    ]
 
 
 def test_a_batch_never_takes_more_than_may_leave() -> None:

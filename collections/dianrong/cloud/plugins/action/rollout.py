@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
+from pathlib import Path
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
@@ -32,6 +34,7 @@ class ActionModule(ControllerAction):
             env={"type": "str"},
             only={"type": "list", "elements": "str", "default": []},
             rollout={"type": "dict"},
+            save={"type": "path"},
         )
         return getattr(self, given["state"])(_roll.plain(given), task_vars)
 
@@ -72,6 +75,8 @@ class ActionModule(ControllerAction):
             if begun.deployment:
                 rollout.finish(store, begun, os.environ.get(RUN), str(error), int(error.exit_code))
             raise
+        if given["save"]:
+            Path(given["save"]).write_text(json.dumps(plan.as_document()), encoding="utf-8")
         return {
             "steps": plan.as_document()["steps"],
             "order": [step.host for step in plan.rolled],

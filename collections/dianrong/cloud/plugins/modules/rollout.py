@@ -42,6 +42,9 @@ options:
   rollout:
     description: What O(state=begun) returned as RV(rollout); for the other two.
     type: dict
+  save:
+    description: A file on the controller that the plan is written to, as JSON; for O(state=planned).
+    type: path
 attributes:
   check_mode:
     support: full
