@@ -129,7 +129,7 @@ def test_the_engine_pulls_with_its_credentials(machine: Look, registry: snapshot
 
 def test_the_cmdb_knows_the_hosts_by_what_they_said(machine: Look):
     with Store.open().read() as session:
-        rows = dict(session.execute(select(Host.name, HostFact.facts).join(HostFact.host)))
+        rows = dict(session.execute(select(Host.name, HostFact.facts).join(HostFact.host)).all())
         states = dict(session.execute(select(Host.name, Host.state)).all())
     assert set(rows) == set(states)
     assert set(states.values()) == {"active"}
