@@ -1,4 +1,4 @@
-"""Molecule's default scenario on the shared lab: converge, idempotence, and testinfra's look at every host."""
+"""Molecule's default scenario on the shared lab: converge, idempotence, and testinfra's look at the hosts."""
 
 from __future__ import annotations
 
