@@ -21,6 +21,7 @@ description:
     what the engine said.
   - What the running engine has loaded is remembered in C(/var/lib/drcloud/docker/daemon.applied.json), so
     an interrupted run is completed by the next one.
+  - On a host without an engine, check mode cannot validate the options yet.
 options:
   options:
     description:
@@ -42,18 +43,8 @@ options:
       - The engine's systemd unit.
     type: str
     default: docker.service
-attributes:
-  check_mode:
-    support: full
-    description: Validates and predicts without changing anything. On a host without an engine the options
-      cannot be validated yet.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 seealso:

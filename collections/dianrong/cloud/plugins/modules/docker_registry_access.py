@@ -15,6 +15,7 @@ description:
   - Writes the credentials of all of them into one C(config.json) that only root can read. Nothing is passed
     on a command line.
   - The CA file of a registry that is no longer declared is removed when it was written by this module.
+  - Credentials never show in output or diff, only that they change.
 options:
   registries:
     description:
@@ -50,17 +51,8 @@ options:
       - The directory in which the engine looks for the CAs of registries.
     type: path
     default: /etc/docker/certs.d
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-    description: Credentials never show, only that they change.
-  idempotent:
-    support: full
-  platform:
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 """

@@ -15,16 +15,8 @@ description:
   - Holds only what stays the same until somebody changes the host, so two readings can be compared.
   - Changes nothing and needs nothing but Python's standard library and C(ip).
 options: {}
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  platform:
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes.info
 author:
   - drCloud contributors (@dianrong)
 """

@@ -63,16 +63,8 @@ options:
         description: Keep what was there before beside it, under the name with this suffix.
         type: str
         default: ""
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 """

@@ -14,6 +14,7 @@ description:
   - A password that still matches its hash is left alone, so nothing changes twice. Accounts not named are
     removed.
   - Needs no package, for the hashes come from the C library of the host.
+  - Passwords and hashes never show in output or diff, only that they change.
 options:
   path:
     description:
@@ -45,17 +46,8 @@ options:
       - Group of the file, which may read it.
     type: str
     default: root
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-    description: Hashes never show, only that they change.
-  idempotent:
-    support: full
-  platform:
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 """

@@ -47,17 +47,8 @@ options:
       - How many seconds to wait for O(listens_on).
     type: int
     default: 20
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-    description: With O(restart) and O(reload) given from the results of earlier tasks.
-  platform:
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 """

@@ -65,17 +65,8 @@ options:
     type: str
 requirements:
   - The Python package C(cryptography) on the controller.
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-    description: The key never shows.
-  idempotent:
-    support: full
-  platform:
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes
 author:
   - drCloud contributors (@dianrong)
 """
