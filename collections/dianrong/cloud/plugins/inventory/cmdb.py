@@ -6,7 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: cmdb
-author: drCloud contributors
+author:
+  - drCloud contributors (@dianrong)
 version_added: 0.1.0
 short_description: Hosts, groups and variables from the drCloud CMDB
 description:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: secret
-author: drCloud contributors
+author:
+  - drCloud contributors (@dianrong)
 version_added: 0.1.0
 short_description: Read a secret that the CMDB only refers to
 description:

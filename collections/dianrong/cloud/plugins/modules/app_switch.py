@@ -44,6 +44,7 @@ attributes:
     platforms: debian
     support: full
 extends_documentation_fragment:
+  - dianrong.cloud._attributes
   - dianrong.cloud._attributes.controller
 author:
   - drCloud contributors (@dianrong)

@@ -10,7 +10,7 @@ module: rollout
 short_description: Begin, plan and finish a roll
 version_added: 0.1.0
 description:
-  - The controller's part of a deploy. The playbook P(dianrong.cloud.deploy#playbook) shows the calls in
+  - The controller's part of a deploy. The playbook C(dianrong.cloud.deploy) shows the calls in
     their places.
   - V(begun) resolves the tag to a digest once, takes the lock C(app:APP@ENV) and opens a deployment in the
     ledger. The lock lives as long as the C(ansible-playbook) that took it, and is free half a minute after
@@ -58,6 +58,7 @@ attributes:
     platforms: debian
     support: full
 extends_documentation_fragment:
+  - dianrong.cloud._attributes
   - dianrong.cloud._attributes.controller
 author:
   - drCloud contributors (@dianrong)
