@@ -132,8 +132,9 @@ def count() -> int:
 @pytest.fixture
 def on_first(built: None) -> None:
     """All hosts run the first release."""
-    done = deploy(FIRST)
-    assert done.returncode == 0, said(done)
+    if tags() != dict.fromkeys(HOSTS, FIRST):
+        done = deploy(FIRST)
+        assert done.returncode == 0, said(done)
 
 
 @pytest.fixture(autouse=True)

@@ -26,12 +26,16 @@ options:
     default: 30
 attributes:
   check_mode:
+    description: Can run in check mode and predict changes without making them.
     support: full
   diff_mode:
+    description: Tells what changed, or would change, in diff mode.
     support: none
   idempotent:
+    description: Changes nothing when run again on the same state.
     support: full
   platform:
+    description: The operating systems it works on.
     platforms: debian
     support: full
 extends_documentation_fragment:

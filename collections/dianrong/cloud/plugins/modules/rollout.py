@@ -47,14 +47,18 @@ options:
     type: path
 attributes:
   check_mode:
+    description: Can run in check mode and predict changes without making them.
     support: full
-    description: Takes no lock and writes nothing.
+    details: Takes no lock and writes nothing.
   diff_mode:
+    description: Tells what changed, or would change, in diff mode.
     support: none
   idempotent:
+    description: Changes nothing when run again on the same state.
     support: partial
-    description: A roll to what runs already changes no host. Each call is one more deployment in the ledger.
+    details: A roll to what runs already changes no host. Each call is one more deployment in the ledger.
   platform:
+    description: The operating systems it works on.
     platforms: debian
     support: full
 extends_documentation_fragment:
