@@ -63,11 +63,10 @@ def urls(provisioned: Lab) -> list[str]:
 def built(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Two good releases and one that never gets healthy."""
     for tag in (FIRST, SECOND):
-        done = drcloud("build", "demo", "--tag", tag, "--source", str(provisioned.checkout))
+        done = drcloud("build", "demo", "--tag", tag, "--source", str(provisioned.checkout / "apps/demo"))
         assert done.returncode == 0, said(done)
     source = tmp_path_factory.mktemp("sick")
-    (source / "apps/demo").mkdir(parents=True)
-    (source / "apps/demo/Dockerfile").write_text(BROKEN, encoding="utf-8")
+    (source / "Dockerfile").write_text(BROKEN, encoding="utf-8")
     endpoint = snapshot.read(Store.open()).registries[0].endpoint
     base = f"BASE={endpoint}/dianrong/demo:{FIRST}"
     done = drcloud("build", "demo", "--tag", SICK, "--source", str(source), "--build-arg", base)
