@@ -6,6 +6,7 @@ import itertools
 import json as jsonlib
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,10 +144,18 @@ def _table(app: str, env: str, rows: list[StatusRow]) -> Table:
             _said(seen.tag, seen.digest) if seen else "-",
             seen.slot if seen else "-",
             seen.health if seen else "-",
-            f"{seen.started_at:%m-%d %H:%M:%S}" if seen and seen.started_at else "-",
-            f"{row.observed_at:%m-%d %H:%M:%S}" if row.observed_at else "-",
+            f"{seen.started_at:%m-%d %H:%M}" if seen and seen.started_at else "-",
+            _ago(row.observed_at) if row.observed_at else "-",
         )
     return table
+
+
+def _ago(moment: datetime) -> str:
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{max(seconds, 0)} s ago"
 
 
 def _said(tag: str, digest: str) -> str:
