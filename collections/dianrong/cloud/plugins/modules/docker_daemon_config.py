@@ -80,7 +80,7 @@ backup_file:
   sample: /etc/docker/daemon.json.1234.2026-11-22@17:35:01~
 engine_version:
   description: Version of the installed engine, empty when there is none yet.
-  returned: success
+  returned: when something changed, or would in check mode
   type: str
   sample: 20.10.24+dfsg1
 """
@@ -154,15 +154,19 @@ class Daemon:
                 msg=f"{self.path}: the engine refuses the options: {said}; the file was not touched"
             )
 
-    def write(self, plan):
-        """Put the new file in its place; return where the old one was kept."""
+    def carry_out(self, plan, steps):
+        """Write the file and have the engine follow it; return where the old file was kept."""
+        backup = self._write(plan) if plan.rewrite else None
+        self._follow(plan, steps)
+        return backup
+
+    def _write(self, plan):
         keep = self.found is not None and self.module.params["backup"]
         backup = self.module.backup_local(self.path) if keep else None
         _files.write(_files.Wanted(self.path, plan.content.encode()))
         return backup
 
-    def follow(self, plan, steps):
-        """Have the engine take the file over; put the old one back when it cannot."""
+    def _follow(self, plan, steps):
         if plan.reload_first:
             self.module.run_command(["systemctl", "reload", self.unit.name])
         if steps.daemon_reload:
@@ -222,25 +226,23 @@ def ensure(module):
         daemon.wanted, daemon.current, daemon.applied() if daemon.unit.active else None,
         daemon.unit.active, unit_changed=daemon.unit.stale,
     )  # fmt: skip
-    version = daemon.version()
-    if not version and not module.check_mode:
-        module.fail_json(msg="no Docker Engine is installed; run the role dianrong.cloud.docker_engine")
     steps = _units.Steps(daemon.unit.stale, not daemon.unit.enabled, plan.action)
-    changed = plan.rewrite or steps.changed
-    result = {
-        "changed": changed, "action": plan.action, "reasons": list(plan.reasons), "engine_version": version,
-        "diff": _diff(daemon, plan, steps),
-    }  # fmt: skip
-    if not changed:
-        return result
+    if not (plan.rewrite or steps.changed):
+        return {"changed": False, "action": "none", "reasons": []}
+    version = daemon.version()
     if version:
         daemon.validate(version)
-    if not module.check_mode:
-        backup = daemon.write(plan) if plan.rewrite else None
-        if backup:
-            result["backup_file"] = backup
-        daemon.follow(plan, steps)
-    return result
+    elif not module.check_mode:
+        module.fail_json(msg="no Docker Engine is installed; run the role dianrong.cloud.docker_engine")
+    backup = None if module.check_mode else daemon.carry_out(plan, steps)
+    return {
+        "changed": True,
+        "action": plan.action,
+        "reasons": list(plan.reasons),
+        "engine_version": version,
+        "diff": _diff(daemon, plan, steps),
+        **({"backup_file": backup} if backup else {}),
+    }
 
 
 def _diff(daemon, plan, steps):
