@@ -105,7 +105,7 @@ def make_plan(
     _refuse_troubled(store, begun, reports)
     check_pools(begun.target, pools)
     target = begun.target
-    hosts = [_prepared(target, report) for report in reports]
+    hosts = [_prepared(target, report, pools) for report in reports]
     made = plan(
         hosts,
         target.revision,
@@ -131,17 +131,22 @@ def check_pools(target: Target, pools: Mapping[str, Pool]) -> None:
             )
 
 
-def _prepared(target: Target, report: Report) -> Prepared:
+def _prepared(target: Target, report: Report, pools: Mapping[str, Pool]) -> Prepared:
     mine = [i for i in report.instances if (i["app"], i["env"]) == (target.app, target.env)]
     running = [i for i in mine if i["status"] == "running"]
     # Two run after a crash in mid-switch: the host is not done, whatever they are.
-    settled = len(running) == 1
+    settled = len(running) == 1 and all(_serves(report.host, running[0], pool) for pool in pools.values())
     return Prepared(
         host=report.host,
         rack=target.hosts[report.host].rack,
         running=running[0]["revision"] if running else None,
         healthy=settled and running[0]["health"] == "healthy",
     )
+
+
+def _serves(host: str, instance: Mapping[str, Any], pool: Pool) -> bool:
+    """Tell whether a balancer sends requests there: a drain that nobody ended is not "nothing to do"."""
+    return pool[haproxy.server_name(host, instance["slot"])].in_service
 
 
 def _refuse_troubled(store: Store | None, begun: Begun, reports: Sequence[Report]) -> None:

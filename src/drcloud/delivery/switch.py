@@ -276,7 +276,9 @@ class Switch:
             self._try(lambda: self._put(new, "drain"))
             if host_answers and self._try(lambda: self._take_away(new)):
                 self._try(lambda: self._clear(new))
-        return decision is not None and decision.current is not None and self._serves(decision.current.slot)
+        if decision is None:
+            return any(Seen.of(found).running for found in self._order.instances)  # it was not even begun
+        return decision.current is not None and self._serves(decision.current.slot)
 
     def _take_away(self, slot: str) -> None:
         if self._done.started is not None:

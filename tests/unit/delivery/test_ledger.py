@@ -13,6 +13,7 @@ from drcloud.cmdb import leases
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.delivery import heartbeat, ledger, observe, rollout, status, target
+from drcloud.delivery.haproxy import Server
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
 from drcloud.exitcodes import ExitCode
@@ -104,6 +105,18 @@ def test_the_plan_is_written_and_unchanged_hosts_are_done(store: Store, begun: B
     steps = {step.host: step for step in ledger.steps(store, begun.deployment)}
     assert steps["dk-06"].state == "unchanged"
     assert steps["dk-01"].previous == "old"
+
+
+def test_a_host_that_a_balancer_does_not_ask_is_not_done(store: Store, begun: Begun) -> None:
+    revision = begun.target.revision
+    names = [f"{host}_{slot}" for host in begun.target.hosts for slot in "ab"]
+    pool = {name: Server(name, name.endswith("a"), "ready", 0) for name in names}
+    drained = {**pool, "dk-02_a": Server("dk-02_a", True, "drain", 0)}
+    reports = [report(host, revision) for host in begun.target.hosts]
+    made = rollout.make_plan(store, begun, reports, {"lb-01": pool, "lb-02": drained})
+    assert [step.host for step in made.rolled] == ["dk-02"]
+    with pytest.raises(DrcloudError, match="lb-02 does not know server dk-01_a of demo_prod: provision it"):
+        rollout.make_plan(store, begun, reports, {"lb-01": pool, "lb-02": {}})
 
 
 def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: Begun) -> None:

@@ -230,6 +230,13 @@ def test_a_balancer_that_goes_away_in_the_middle_stops_the_step() -> None:
     assert world.admin["lb-01"]["dk-01_b"] == "drain"
 
 
+def test_a_balancer_that_is_down_before_anything_was_begun() -> None:
+    world = World(instance("a"))
+    world.deaf.add("lb-01")
+    assert world.switch().state == "reverted"
+    assert world.story == []
+
+
 def test_what_a_crash_left_is_cleared_first_and_what_serves_stays() -> None:
     world = World(instance("a"), instance("b", "half"))
     world.admin["lb-01"]["dk-01_b"] = world.admin["lb-02"]["dk-01_b"] = "drain"
