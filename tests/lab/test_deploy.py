@@ -31,6 +31,32 @@ RATE = 40.0
 BROKEN = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION} FAIL_HEALTH=1\n"
 
 
+RETIRE = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - dianrong.cloud.rollout: {state: begun, app: demo, tag: "{{ tag }}", env: prod, only: [dk-06]}
+      register: dr_begun
+- hosts: dk-06
+  gather_facts: false
+  become: true
+  tasks:
+    - dianrong.cloud.app_prepare:
+        rollout: "{{ hostvars['localhost'].dr_begun.rollout }}"
+      register: dr_prepared
+    - dianrong.cloud.app_retire:
+        rollout: "{{ hostvars['localhost'].dr_begun.rollout }}"
+      register: retired
+    - ansible.builtin.assert: {that: "retired.step == 'done'"}
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - dianrong.cloud.rollout:
+        state: finished
+        rollout: "{{ dr_begun.rollout }}"
+"""
+
+
 def drcloud(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does."""
     return subprocess.run(
@@ -247,6 +273,47 @@ def test_a_reload_in_the_middle_keeps_what_is_drained(on: Run, on_first: None) -
         assert line.split()[6] == "8"
     finally:
         on("lb-01", put.format(slot=slot, state="ready"))
+
+
+def test_a_slot_is_drained_and_given_back_by_hand(provisioned: Lab, on_first: None) -> None:
+    slot = next(
+        row.seen.slot for row in status.read(Store.open(), "demo") if row.host == "dk-01" and row.seen
+    )
+
+    def member(state: str) -> str:
+        ansible = [str(Path(sys.executable).parent / "ansible"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+        arguments = f"app=demo env=prod host=dk-01 slot={slot} state={state}"
+        done = subprocess.run(
+            [*ansible, "localhost", "-m", "dianrong.cloud.lb_member", "-a", arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=provisioned.checkout,
+        )
+        assert done.returncode == 0, said(done)
+        return done.stdout.partition("=>")[0].split()[2]
+
+    assert [member(state) for state in ("drain", "drain", "ready", "ready")] == [
+        "CHANGED",
+        "SUCCESS",
+        "CHANGED",
+        "SUCCESS",
+    ]
+
+
+def test_an_app_is_taken_off_a_host_and_brought_back(
+    play: Run, on: Run, urls: list[str], tmp_path: Path, on_first: None
+) -> None:
+    book = tmp_path / "retire.yml"
+    book.write_text(RETIRE, encoding="utf-8")
+    done, seen = under_load(urls, lambda: play(str(book), "-e", f"tag={FIRST}"))
+    assert done.returncode == 0, said(done)
+    assert seen.failed == 0, seen.errors
+    assert running(on)["dk-06"] == []
+    assert "dk-06" not in tags()
+    back = deploy(FIRST, "--limit", "dk-06")
+    assert back.returncode == 0, said(back)
+    assert tags() == dict.fromkeys(HOSTS, FIRST)
 
 
 @pytest.mark.parametrize(

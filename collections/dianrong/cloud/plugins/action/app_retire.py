@@ -11,11 +11,11 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.delivery import observe
+    from drcloud.delivery import ledger, observe
     from drcloud.delivery.switch import Order, Switch
     from drcloud.errors import DrcloudError
 except ImportError:
-    observe = None  # ControllerAction says what is missing.
+    ledger = None  # ControllerAction says what is missing.
 
 
 class ActionModule(ControllerAction):
@@ -29,32 +29,44 @@ class ActionModule(ControllerAction):
         )
         begun = _roll.begun_of(given["rollout"])
         name = str(task_vars["inventory_hostname"])
-        target = begun.target
-        host = _roll.Host(self, begun, name, task_vars)
         try:
-            instances = tuple(host.module("observed"))
-            running = [entry for entry in instances if _runs(entry, target)]
-            if self.check_mode or not running:
-                return {"changed": bool(running), "step": "would be retired" if running else "nothing ran"}
-            order = Order(
-                host=name,
-                app=target.app,
-                env=target.env,
-                revision=target.revision,
-                pool=target.pool,
-                instances=instances,
-                batch=(name,),
-                min_in_service=target.min_in_service,
-                drain_timeout=given["drain_timeout"],
-            )
-            outcome = Switch(
-                order, host, _balancers.connect(self, target.pool, target.lbs, task_vars)
-            ).retire()
-            if outcome.instances is not None:
-                observe.record(open_store(), name, outcome.instances, "retire")
+            instances = tuple(_roll.Host(self, begun, name, task_vars).module("observed"))
+            running = any(_runs(entry, begun.target) for entry in instances)
+            if self.check_mode:
+                return {"changed": running, "step": "would be retired" if running else "nothing ran"}
+            outcome = self._retire(begun, name, instances, given["drain_timeout"], task_vars)
         except DrcloudError as error:
             return {"changed": False, "step": "failed", "reason": str(error)}
-        return {"changed": outcome.state == "done", "step": outcome.state, **outcome.detail}
+        return {"changed": running and outcome.state == "done", "step": outcome.state, **outcome.detail}
+
+    def _retire(
+        self,
+        begun: t.Any,
+        name: str,
+        instances: tuple[dict[str, t.Any], ...],
+        drain_timeout: float,
+        task_vars: dict[str, t.Any],
+    ) -> t.Any:
+        """Claim the host's step, act, commit what was seen."""
+        store, target = open_store(), begun.target
+        ledger.claim(store, begun.deployment, name, begun.token)
+        order = Order(
+            host=name,
+            app=target.app,
+            env=target.env,
+            revision=target.revision,
+            pool=target.pool,
+            instances=instances,
+            batch=(name,),
+            min_in_service=target.min_in_service,
+            drain_timeout=drain_timeout,
+        )
+        host = _roll.Host(self, begun, name, task_vars)
+        outcome = Switch(order, host, _balancers.connect(self, target.pool, target.lbs, task_vars)).retire()
+        ledger.commit(store, begun.deployment, name, begun.token, outcome.state, outcome.detail)
+        if outcome.instances is not None:
+            observe.record(store, name, outcome.instances, "retire")
+        return outcome
 
 
 def _runs(instance: t.Mapping[str, t.Any], target: t.Any) -> bool:

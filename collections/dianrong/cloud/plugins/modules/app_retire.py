@@ -11,7 +11,7 @@ short_description: Take an app off a host
 version_added: 0.1.0
 description:
   - Drains what runs of the app at every load balancer, waits for its last request, and removes it. Works
-    inside a roll, under its lock.
+    inside a roll, under its lock, in place of M(dianrong.cloud.app_switch).
   - Refuses where too few hosts would stay in service. Trouble comes back as data in RV(step).
 options:
   rollout:
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 step:
-  description: How it ended. V(done), V(failed), V(unreachable) or V(nothing ran).
+  description: How it ended. V(done), V(failed) or V(unreachable).
   returned: always
   type: str
 reason:
