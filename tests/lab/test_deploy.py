@@ -301,6 +301,7 @@ def test_a_slot_is_drained_and_given_back_by_hand(provisioned: Lab, on_first: No
     ]
 
 
+@pytest.mark.lab_slow
 def test_an_app_is_taken_off_a_host_and_brought_back(
     play: Run, on: Run, urls: list[str], tmp_path: Path, on_first: None
 ) -> None:
@@ -407,6 +408,7 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_the_next_one_heals(
     assert all(len(names) == 1 for names in running(on).values())
 
 
+@pytest.mark.lab_slow
 def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
     on: Run, urls: list[str], on_first: None
 ) -> None:

@@ -161,7 +161,7 @@ def _refuse_troubled(store: Store | None, begun: Begun, reports: Sequence[Report
     sentence = "; ".join(f"host {report.host}: {report.trouble}" for report in troubled)
     message = f"nothing was touched, because not every host is ready: {sentence}"
     if all(report.unreachable for report in troubled):
-        raise UnreachableError(f"{message} (bring it back, or leave it out with `--limit`)")
+        raise UnreachableError(f"{message}; bring it back, or name the other hosts with `--limit`")
     raise DrcloudError(message)
 
 

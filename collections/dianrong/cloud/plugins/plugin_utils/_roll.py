@@ -76,9 +76,9 @@ class Host:
                 module_name=MODULE, module_args=arguments, task_vars=self._task_vars
             )
         except AnsibleConnectionFailure as error:
-            raise UnreachableError(_sentence(str(error))) from error
+            raise UnreachableError(_no_answer(str(error))) from error
         if result.get("unreachable"):
-            raise UnreachableError(_sentence(str(result.get("msg", "no answer"))))
+            raise UnreachableError(_no_answer(str(result.get("msg", ""))))
         if result.get("failed") or "instances" not in result:
             kind = result.get("kind")
             message = str(result.get("msg") or "the module ended without a result")
@@ -105,6 +105,14 @@ class Host:
             "spec": target.spec,
             "token": self._begun.token,
         }
+
+
+def _no_answer(text: str) -> str:
+    """Return what SSH said, without what Ansible wraps around it and what ProxyJump hides."""
+    words = _sentence(text).rpartition("can be reached over ssh:")[2].strip()
+    return (
+        f"it does not answer over SSH ({words.partition(' Connection to UNKNOWN')[0] or 'nothing was said'})"
+    )
 
 
 def _sentence(text: str) -> str:
