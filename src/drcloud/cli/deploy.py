@@ -17,7 +17,7 @@ from rich.table import Table
 
 from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cmdb.store import Store
-from drcloud.delivery import ledger, target
+from drcloud.delivery import ledger
 from drcloud.delivery import status as statuses
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.status import StatusRow
@@ -49,6 +49,8 @@ def deploy(
     The tag is resolved to a digest once. The roll stops at the first host that fails, and that host is
     back on what it ran before. A second time there is nothing to do.
     """
+    from drcloud.delivery import target  # late, for it brings the HTTP client
+
     store = Store.open()
     only = [name.strip() for name in (limit or "").split(",") if name.strip()]
     # What is wrong with the input is said here in one sentence, before a playbook starts.

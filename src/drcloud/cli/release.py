@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,10 +14,11 @@ from rich.table import Table
 from drcloud.cli.playbook import print_document
 from drcloud.cmdb.store import Store
 from drcloud.delivery import releases
-from drcloud.delivery.builder import BuildRequest, Built
-from drcloud.delivery.builder import build as build_image
 from drcloud.delivery.releases import ReleaseRow
 from drcloud.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from drcloud.delivery.builder import Built
 
 app = typer.Typer(no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -41,6 +42,9 @@ def build(
     json: JsonOption = False,
 ) -> None:
     """Build an app's image, push it to its registry and record the release with its digest."""
+    from drcloud.delivery.builder import BuildRequest  # late, for it brings the Docker SDK
+    from drcloud.delivery.builder import build as build_image
+
     console = Console(stderr=json, highlight=False)
     request = BuildRequest(app_name, tag, source, git_ref, build_id, _arguments(build_arg or []))
     console.print(f"building {escape(app_name)}:{escape(tag)}", soft_wrap=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.engine import CursorResult
@@ -22,8 +22,10 @@ from drcloud.cmdb.declared import Host
 from drcloud.cmdb.operational import Deployment, DeploymentStep
 from drcloud.cmdb.store import Store
 from drcloud.delivery.plan import Plan
-from drcloud.delivery.target import Target
 from drcloud.errors import LockedError
+
+if TYPE_CHECKING:
+    from drcloud.delivery.target import Target
 
 StepState = Literal["done", "failed", "reverted", "unreachable", "skipped", "unchanged", "pending"]
 DeploymentState = Literal["succeeded", "failed", "lost", "nothing-to-do"]
