@@ -22,6 +22,7 @@ pytestmark = pytest.mark.lab
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RECAP = re.compile(r"^(?P<host>[\w-]+)\s+: (?P<counts>.*changed=.*)$", re.MULTILINE)
 FRESH = "dk-06"
+INVENTORY = "inventories/lab/lab.cmdb.yml"
 PROVISION = "dianrong.cloud.provision"
 
 
@@ -120,6 +121,30 @@ def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(
 
     again = play(PROVISION, "--limit", fresh)
     assert changed_tasks(again, fresh) == []
+
+
+def test_a_run_that_is_killed_is_completed_by_the_next(machine: Callable, provisioned: Lab, play: Run):
+    host = machine("dk-05")
+    host.check_output(
+        "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes purge python3-docker python3-requests"
+    )
+    command = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        "-i",
+        INVENTORY,
+        PROVISION,
+        "--limit",
+        "dk-05",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=provisioned.checkout) as process:
+        deadline = time.monotonic() + 120
+        while not host.run("pgrep apt-get").succeeded and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.kill()
+    done = play(PROVISION, "--limit", "dk-05")
+    assert done.returncode == 0, done.stdout
+    assert host.package("python3-docker").is_installed
+    assert not host.file("/usr/sbin/policy-rc.d").exists
 
 
 def test_drift_is_listed_by_a_check_and_repaired_by_a_run(

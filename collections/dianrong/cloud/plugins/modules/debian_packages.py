@@ -73,9 +73,10 @@ POLICY = "/usr/sbin/policy-rc.d"
 # invoke-rc.d(8): 101 forbids the action.
 FORBID = "#!/bin/sh\n# drCloud: no service starts before it is configured\nexit 101\n"
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "NEEDRESTART_SUSPEND": "1"}
+PATIENCE = 300
 APT_GET = (
     "apt-get", "--quiet", "--yes",
-    "--option=DPkg::Lock::Timeout=300", "--option=Acquire::Retries=3",
+    f"--option=DPkg::Lock::Timeout={PATIENCE}", "--option=Acquire::Retries=3",
     "--option=Dpkg::Options::=--force-confdef", "--option=Dpkg::Options::=--force-confold",
 )  # fmt: skip
 
@@ -124,12 +125,26 @@ def services_held(hold):
         os.unlink(POLICY)
 
 
+def repair(module):
+    """Complete an installation that was interrupted, or wait until the one that goes on is done."""
+    command = ["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"]
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        # The module of a run that was killed goes on without it, and dpkg itself does not wait for a lock.
+        code, output, errors = module.run_command(command, environ_update=ENVIRONMENT)
+        if code == 0:
+            return
+        if "lock" not in errors or time.monotonic() > deadline:
+            module.fail_json(msg=f"dpkg --configure: {_packages.complaint(output, errors)}", rc=code)
+        time.sleep(2)
+
+
 def install(module, plan):
     """Install what the plan names."""
     given = module.params
     with services_held(not given["start_services"]):
         if plan.repair:
-            run(module, "dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
+            repair(module)
         if not plan.install:
             return
         if lists_age() > given["lists_valid_for"]:
