@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,17 +27,55 @@ def _binaries() -> Path:
     return found[-1].parent
 
 
-def _as_postgres(*command: str | Path) -> None:
-    """Run a command as a user that PostgreSQL accepts: it refuses root."""
-    words = [str(word) for word in command]
+def _as_postgres(*command: str | Path) -> list[str]:
+    """Return the command for a user that PostgreSQL accepts (it refuses root); it dies with this process."""
+    words = ["setpriv", "--pdeathsig", "QUIT"]
     if os.geteuid() == 0:
-        words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
-    # Files, not pipes: the server inherits them and would keep a pipe open.
-    with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(words, cwd="/", stdout=output, stderr=output, check=False, timeout=120)
-        output.seek(0)
-        if done.returncode:
-            pytest.fail(f"{words[-1]} failed: {output.read()}")
+        words += ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    return [*words, *(str(word) for word in command)]
+
+
+def _serves(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _server(binaries: Path, directory: Path) -> Iterator[int]:
+    """Run a server on a new cluster in the directory; give its port once it takes connections."""
+    data, port, log = directory / "data", _free_port(), directory / "log"
+    initdb = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "drcloud",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "-A",
+        "trust",
+    ]
+    settings = f"listen_addresses=127.0.0.1 port={port} fsync=off max_connections=100".split()
+    options = [word for setting in settings for word in ("-c", setting)]
+    with log.open("w") as output:
+        subprocess.run(_as_postgres(*initdb), cwd="/", stdout=output, stderr=output, check=True, timeout=120)
+        server = subprocess.Popen(
+            _as_postgres(binaries / "postgres", "-D", data, "-k", directory, *options),
+            cwd="/",
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not _serves(port):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"PostgreSQL does not start: {log.read_text('utf-8')}")
+                time.sleep(0.1)
+            yield port
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait(30)
 
 
 def _free_port() -> int:
@@ -46,24 +87,12 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """Give the URL of a scratch server on loopback, without its database."""
-    binaries = _binaries()
-    directory = Path(tempfile.mkdtemp(prefix="drcloud-pg-"))
-    if os.geteuid() == 0:
-        shutil.chown(directory, "postgres", "postgres")
-    data, port = directory / "data", _free_port()
-    try:
-        _as_postgres(
-            binaries / "initdb", "-D", data, "-U", "drcloud", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"
-        )
-        settings = (
-            f"-c listen_addresses=127.0.0.1 -p {port} -k {directory} -c fsync=off -c max_connections=100"
-        )
-        _as_postgres(binaries / "pg_ctl", "-D", data, "-w", "-l", directory / "log", "-o", settings, "start")
-        yield f"postgresql://drcloud@127.0.0.1:{port}"
-    finally:
-        if (data / "postmaster.pid").exists():
-            _as_postgres(binaries / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(directory, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="drcloud-pg-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        if os.geteuid() == 0:
+            shutil.chown(directory, "postgres", "postgres")
+        with _server(_binaries(), directory) as port:
+            yield f"postgresql://drcloud@127.0.0.1:{port}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
