@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 import struct
 from urllib.parse import quote, urlencode
+
+from ansible_collections.dianrong.cloud.plugins.module_utils._unix_http import UnixConnection
 
 SOCKET = "/var/run/docker.sock"
 TIMEOUT = 60
@@ -36,20 +37,6 @@ class EngineError(Exception):
 
 class RegistryError(Exception):
     """The engine could not get an image from its registry."""
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        """Connect to the socket instead of a TCP port."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Engine:

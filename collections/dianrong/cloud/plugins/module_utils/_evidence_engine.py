@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
+
+from ansible_collections.dianrong.cloud.plugins.module_utils._unix_http import UnixConnection
 
 ANSWER_LIMIT = 16 * 1024 * 1024
 LABEL_PREFIX = "com.dianrong.cloud."
@@ -33,21 +34,6 @@ OPTION_LIMIT = 120
 
 class EngineError(Exception):
     """The engine did not give a usable answer."""
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path, timeout):
-        """Prepare a connection to the socket at C(path)."""
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        """Connect to the socket instead of a TCP port."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Engine:
