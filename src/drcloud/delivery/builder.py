@@ -169,6 +169,10 @@ def _build(
         raise BuildError(f"cannot build {request.app}:{request.tag}: {_first_line(error)}") from error
 
 
+# What the classic builder says of its own layers, and of arguments that not every Dockerfile uses.
+HOUSEKEEPING = ("--->", "Removing intermediate container", "[Warning] One or more build-args")
+
+
 def follow_build(stream: Iterable[Mapping[str, Any]], request: BuildRequest, progress: Progress) -> None:
     """Show what the engine says while it builds; BuildError with its last lines where it fails."""
     told: list[str] = []
@@ -182,6 +186,7 @@ def follow_build(stream: Iterable[Mapping[str, Any]], request: BuildRequest, pro
         for line in str(message.get("stream", "")).splitlines():
             if line.strip():
                 told.append(line.rstrip())
+            if line.strip() and not line.strip().startswith(HOUSEKEEPING):
                 progress(line.rstrip())
 
 

@@ -43,6 +43,13 @@ def test_a_failed_build_shows_its_last_lines() -> None:
     assert seen == ["Step 1/2 : RUN false"]
 
 
+def test_a_build_is_shown_without_the_engines_housekeeping() -> None:
+    seen: list[str] = []
+    words = ["Step 1/1 : RUN make", " ---> Running in 0123", "made", "Removing intermediate container 0123"]
+    builder.follow_build([{"stream": f"{line}\n"} for line in words], request(), seen.append)
+    assert seen == ["Step 1/1 : RUN make", "made"]
+
+
 def test_a_push_ends_with_the_digest() -> None:
     stream = [{"status": "Pushed", "id": "1"}, {"aux": {"Digest": DIGEST}}]
     assert builder.follow_push(stream, "r/demo:rt67", lambda line: None) == DIGEST
