@@ -68,10 +68,14 @@ def close_connections(lab: Lab) -> None:
     """End ssh's standing connections, for they were checked when they were opened."""
     directory = Path(os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible")) / "cp"
     for socket in directory.glob("*"):
-        subprocess.run(
-            ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], check=False, capture_output=True
-        )
-    time.sleep(0.5)
+        command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            # Nobody listens there any more: what a killed connection left.
+            socket.unlink(missing_ok=True)
+    deadline = time.monotonic() + 20
+    while left := list(directory.glob("*")):
+        assert time.monotonic() < deadline, f"still standing: {left}"
+        time.sleep(0.05)
 
 
 def forget(name: str) -> None:
