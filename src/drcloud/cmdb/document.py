@@ -274,9 +274,13 @@ def _require_format(file: YamlFile) -> None:
 
 
 def _problem(details: ErrorDetails) -> Problem:
+    return Problem(tuple(step for step in details["loc"] if step != "[key]"), sentence(details))
+
+
+def sentence(details: ErrorDetails) -> str:
+    """Return what pydantic finds wrong, in words that follow the name of the field."""
     say = _SENTENCES.get(details["type"])
-    message = say(details) if say else f"{details['msg'][:1].lower()}{details['msg'][1:]}"
-    return Problem(tuple(step for step in details["loc"] if step != "[key]"), message)
+    return say(details) if say else f"{details['msg'][:1].lower()}{details['msg'][1:]}"
 
 
 def _instead(wanted: str) -> Callable[[ErrorDetails], str]:
