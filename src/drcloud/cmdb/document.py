@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from drcloud.cmdb.appspec import AppSpec
-from drcloud.cmdb.yamlfile import Problem, YamlFile
+from drcloud.cmdb.source import Problem, Source
 from drcloud.errors import InvalidInputError
 
 FORMAT = 1
@@ -250,7 +250,7 @@ class Document(Entry):
     lb_pools: Annotated[tuple[()], BeforeValidator(_section)] = ()
 
 
-def parse(file: YamlFile) -> Document:
+def parse(file: Source) -> Document:
     """Return the document in a file; the error lists everything that is wrong with its form."""
     _require_format(file)
     try:
@@ -260,7 +260,7 @@ def parse(file: YamlFile) -> Document:
         raise
 
 
-def _require_format(file: YamlFile) -> None:
+def _require_format(file: Source) -> None:
     begin = f"a CMDB file is a mapping that begins with `drcloud: {FORMAT}`"
     if not isinstance(file.value, Mapping):
         raise InvalidInputError(f"{file.name}:{file.line(())}: {begin}")

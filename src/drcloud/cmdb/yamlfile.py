@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from drcloud.cmdb.source import Position, Problem, Source, spell, text_of
 from drcloud.errors import InvalidInputError
 
-Position = tuple[str | int, ...]
+__all__ = ["Position", "Problem", "YamlFile", "read", "spell"]
+
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong at a position of a file."""
-
-    position: Position
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class YamlFile:
-    """A parsed file: its name as the user wrote it, its value, and where each part stands."""
+class YamlFile(Source):
+    """A parsed YAML file."""
 
     name: str
     value: Any
@@ -43,28 +37,15 @@ class YamlFile:
             line, node = found
         return int(line) + 1
 
-    def fail(self, problems: Iterable[Problem]) -> None:
-        """Raise one error that lists all problems in the order of the file; return if there are none."""
-        lines = sorted({(self.line(one.position), spell(one.position), one.message) for one in problems})
-        if lines:
-            raise InvalidInputError(
-                "\n".join(
-                    f"{self.name}:{line}: {where}{': ' if where else ''}{what}" for line, where, what in lines
-                )
-            )
-
-
-def spell(position: Position) -> str:
-    """Return a position as people write it: ``hosts[3].address``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in position).removeprefix(
-        "."
-    )
+    def spell(self, position: Position) -> str:
+        """Return a position as ``hosts[3].address``."""
+        return spell(position)
 
 
 def read(path: Path | str) -> YamlFile:
     """Read a file; ``InvalidInputError`` says what is wrong and where."""
     name = str(path)
-    text = _text(name)
+    text = text_of(name)
     try:
         loader = Loader(text)
         root = loader.get_single_node()
@@ -80,19 +61,6 @@ def read(path: Path | str) -> YamlFile:
         raise InvalidInputError(f"{name}: this is not YAML: {reason}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{name}: this is not usable YAML: {error}") from error
-
-
-def _text(name: str) -> str:
-    try:
-        return Path(name).read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InvalidInputError(f"{name}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{name}: the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
-        ) from None
-    except OSError as error:
-        raise InvalidInputError(f"{name}: the file cannot be read: {error.strerror}") from None
 
 
 class _Builder:
