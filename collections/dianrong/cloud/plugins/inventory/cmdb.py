@@ -99,6 +99,7 @@ from pathlib import Path
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._construct import construct
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._filling import fill, withdraw
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._package import (
     DrcloudPackageError,
@@ -148,7 +149,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         before = set(inventory.hosts), set(inventory.groups)
         try:
             fill(inventory, found, model.names(found.groups))
-            self._construct(found)
+            construct(self, found)
         except Exception:
             withdraw(inventory, *before)
             raise
@@ -183,21 +184,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             name: expand(str(value), f"option ssh.{name}") for name, value in options.items() if value
         }
         return Path(expanded["directory"]).absolute(), expanded.get("identity_file")
-
-    def _construct(self, found: model.Inventory) -> None:
-        """Apply the expressions of the source; only those that are there cost anything."""
-        strict = self.get_option("strict")
-        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
-        if not (compose or groups or keyed):
-            return
-        for name in found.hosts:
-            host = self.inventory.hosts[name]
-            variables = found.everywhere | host.get_vars()
-            if compose:
-                self._set_composite_vars(compose, variables, name, strict=strict)
-                variables = found.everywhere | host.get_vars()
-            self._add_host_to_composed_groups(groups, variables, name, strict=strict, fetch_hostvars=False)
-            self._add_host_to_keyed_groups(keyed, variables, name, strict=strict, fetch_hostvars=False)
 
 
 def _unknown(what: str, name: t.Any, known: t.Iterable[str]) -> str:
