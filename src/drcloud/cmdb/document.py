@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from drcloud.cmdb.appspec import AppSpec
-from drcloud.cmdb.source import Problem, Source
+from drcloud.cmdb.importfile import Problem, Source
 from drcloud.errors import InvalidInputError
 
 FORMAT = 1

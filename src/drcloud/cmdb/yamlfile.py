@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from drcloud.cmdb.source import Position, Problem, Source, spell, text_of
+from drcloud.cmdb.importfile import Position, Problem, Source, spell, text_of
 from drcloud.errors import InvalidInputError
 
 __all__ = ["Position", "Problem", "YamlFile", "read", "spell"]
