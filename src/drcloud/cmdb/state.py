@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb.base import Base, Document
-from drcloud.cmdb.natural import Naming, kinds
+from drcloud.cmdb.natural import Kind, Naming, join_key, kinds
 
 State = Mapping[str, Mapping[str, Document]]
 
@@ -36,3 +38,31 @@ def load(session: Session, only: Iterable[str] | None = None) -> Loaded:
             documents[key] = naming.document(row)
             loaded.rows[name, key] = row
     return loaded
+
+
+def read(session: Session) -> dict[str, dict[str, Document]]:
+    """Return the documents of all kinds without the rows behind them, in a fraction of the time."""
+    found: dict[str, dict[str, Document]] = {}
+    keys: dict[str, dict[int, str]] = {}
+    for name, kind in kinds().items():
+        columns = [getattr(kind.model, one.column) for one in kind.fields.values()]
+        rows = session.execute(select(kind.model.id, *columns).order_by(kind.model.id)).all()
+        documents = {row[0]: _document(kind, row[1:], keys) for row in rows}
+        keys[name] = {row_id: join_key(kind, fields.__getitem__) for row_id, fields in documents.items()}
+        for own in [one.name for one in kind.fields.values() if one.target == name]:
+            for fields in documents.values():
+                fields[own] = keys[name].get(fields[own])
+        found[name] = {keys[name][row_id]: fields for row_id, fields in documents.items()}
+    return found
+
+
+def _document(kind: Kind, row: Sequence[Any], keys: Mapping[str, Mapping[int, str]]) -> Document:
+    """Return a row as a document; what refers to a row of the same kind keeps its id for now."""
+    return {
+        name: keys[one.target].get(value) if one.target in keys else _plain(value)
+        for (name, one), value in zip(kind.fields.items(), row, strict=True)
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
