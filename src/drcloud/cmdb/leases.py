@@ -3,6 +3,9 @@
 A holder is a run id: what acquires again under the same holder joins, and whoever made the
 holder id releases. A holder that has lost one lease has lost them all, so it cannot go on
 with half of what it locked.
+
+Several controllers share a PostgreSQL, and their clocks differ: there the server's clock says
+when a lease ends. A file has one machine, and that machine's clock.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb.base import now
+from drcloud.cmdb.base import UtcDateTime, now
 from drcloud.cmdb.changelog import LEASE, advance, lock
 from drcloud.cmdb.operational import Lease
 from drcloud.cmdb.store import Store
@@ -39,14 +42,15 @@ def acquire(
 ) -> dict[str, int]:
     """Take all named locks, ``(name, exclusive)``, or none; return their fencing tokens.
 
-    ``LockedError`` names the first lock in the way, who holds it and since when.
+    They end ``ttl`` from now unless they are renewed. ``LockedError`` names the first lock in the
+    way, who holds it and since when.
     """
     wanted: dict[str, bool] = {}
     for name, exclusive in names:
         wanted[name] = wanted.get(name, False) or exclusive
     with store.operate() as session:
         lock(session, LEASE)
-        moment = now()
+        moment = clock(session)
         _drop_expired(session, wanted, moment)
         return {
             name: _take(
@@ -65,8 +69,9 @@ def renew(store: Store, holder: str, ttl: timedelta) -> dict[str, int]:
             raise LockedError(
                 f"the leases of {holder} have expired and were taken over: stop, and look at the run"
             )
+        expires_at = clock(session) + ttl
         for lease in leases:
-            lease.expires_at = now() + ttl
+            lease.expires_at = expires_at
         return {lease.name: lease.token for lease in leases}
 
 
@@ -81,7 +86,7 @@ def held(store: Store) -> list[Held]:
     """Return the leases in force, by name."""
     with store.read() as session:
         rows = session.scalars(
-            select(Lease).where(Lease.expires_at > now()).order_by(Lease.name, Lease.holder)
+            select(Lease).where(Lease.expires_at > clock(session)).order_by(Lease.name, Lease.holder)
         )
         return [
             Held(
@@ -95,6 +100,16 @@ def held(store: Store) -> list[Held]:
             )
             for row in rows
         ]
+
+
+def clock(session: Session) -> datetime:
+    """Return the time by which leases are counted: the server's where there is one, else this machine's.
+
+    It is asked after the locks were waited for; a transaction's own start would be too early.
+    """
+    if session.connection().dialect.name != "postgresql":
+        return now()
+    return session.scalars(select(func.clock_timestamp(type_=UtcDateTime()))).one()
 
 
 def _drop_expired(session: Session, wanted: dict[str, bool], moment: datetime) -> None:

@@ -9,18 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import importer, ipam, leases, snapshot
+from drcloud.cmdb import importer, ipam, snapshot
 from drcloud.cmdb.declared import Allocation, Idc
-from drcloud.cmdb.operational import ChangeLog, Host, Lease
+from drcloud.cmdb.operational import ChangeLog, Host
 from drcloud.cmdb.store import Store
-from drcloud.errors import LockedError
 
 WRITERS = 4
 EACH = 10
@@ -80,36 +78,6 @@ def test_allocators_at_once_never_share_a_number(cmdb_url: str) -> None:
     with Store.open(cmdb_url).read() as session:
         values = sorted(session.scalars(select(Allocation.value)))
     assert values == list(range(100, 100 + ALLOCATORS * EACH))
-
-
-def _contend(number: int, url: str, log: str) -> None:
-    store = Store.open(url)
-    done = 0
-    while done < EACH:
-        try:
-            names = [("b", True), ("a", False)] if number % 2 else [("a", True), ("b", False)]
-            tokens = leases.acquire(
-                store, names, holder=f"run-{number}", purpose="x", ttl=timedelta(minutes=1)
-            )
-        except LockedError:
-            time.sleep(0.01)
-            continue
-        with Path(log).open("a") as file:
-            file.write("".join(f"{name} {token}\n" for name, token in tokens.items()))
-        leases.release(store, f"run-{number}")
-        done += 1
-
-
-def test_leases_exclude_and_tokens_only_grow(cmdb_url: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    together(_contend, 4, cmdb_url, str(log))
-    lines = [line.split() for line in log.read_text().splitlines()]
-    assert len(lines) == 4 * EACH * 2
-    for name in "ab":
-        tokens = [int(token) for one, token in lines if one == name]
-        assert tokens == sorted(set(tokens))
-    with Store.open(cmdb_url).read() as session:
-        assert session.scalars(select(Lease)).all() == []
 
 
 def _big_file(path: Path, hosts: int) -> None:
