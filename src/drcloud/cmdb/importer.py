@@ -1,20 +1,41 @@
-"""Import of a CMDB file: read, plan, apply; all of it in one transaction or nothing at all."""
+"""Import of CMDB files: read, plan, apply; all of it in one transaction or nothing at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import document as documents
+from drcloud.cmdb import csvfile, exporter, joined, yamlfile
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb import state as states
-from drcloud.cmdb import yamlfile
-from drcloud.cmdb.base import Base
+from drcloud.cmdb.base import Base, Declared
+from drcloud.cmdb.csvfile import CsvFile
+from drcloud.cmdb.importfile import Source
 from drcloud.cmdb.natural import Field, Kind, kinds
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
+from drcloud.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which files to import, and how.
+
+    ``kind`` is what CSV files list, where their names do not tell; ``prune`` removes the objects that
+    the files' sections do not name; ``agreed`` are the removals that somebody agreed to: when others
+    turn out to be needed, nothing is done.
+    """
+
+    paths: tuple[Path | str, ...]
+    kind: str | None = None
+    prune: bool = False
+    agreed: frozenset[tuple[str, str]] | None = None
 
 
 def import_file(
@@ -30,24 +51,90 @@ def import_file(
     Objects the file does not name stay as they are. ``InvalidInputError`` lists everything that
     is wrong with the file, by line and field.
     """
-    file = yamlfile.read(path)
-    document = documents.parse(file)
+    return import_files(store, Request((path,)), dry_run=dry_run, reason=reason, ticket=ticket)
+
+
+def import_files(
+    store: Store,
+    request: Request,
+    *,
+    dry_run: bool = False,
+    reason: str | None = None,
+    ticket: str | None = None,
+) -> tuple[Change, ...]:
+    """Bring the CMDB to what all files together say, in one transaction; return the changes."""
+    sources = [_read(path, request.kind) for path in request.paths]
     if dry_run:
         with store.read() as session:
-            return _planned(file, document, states.load(session))
-    with store.write(reason=reason or f"import of {Path(path).name}", ticket=ticket) as session:
+            return _planned(session, sources, request, states.load(session))
+    names = ", ".join(Path(path).name for path in request.paths)
+    with store.write(reason=reason or f"import of {names}", ticket=ticket) as session:
         loaded = states.load(session)
-        changes = _planned(file, document, loaded)
+        changes = _planned(session, sources, request, loaded)
+        _require_agreed(changes, request)
         apply(session, loaded, changes)
     return changes
 
 
+def removals(changes: Iterable[Change]) -> frozenset[tuple[str, str]]:
+    """Return the objects that changes delete."""
+    return frozenset((change.kind, change.key) for change in changes if change.action == "delete")
+
+
+def _read(path: Path | str, kind: str | None) -> Source:
+    if Path(path).suffix.lower() == csvfile.SUFFIX:
+        return csvfile.read(path, kind)
+    return yamlfile.read(path)
+
+
 def _planned(
-    file: yamlfile.YamlFile, document: documents.Document, loaded: states.Loaded
+    session: Session, sources: Sequence[Source], request: Request, loaded: states.Loaded
 ) -> tuple[Change, ...]:
-    plan = plans.make(document, loaded.documents)
-    file.fail(plan.problems)
+    if any(isinstance(source, CsvFile) for source in sources):
+        present = exporter.build(loaded.documents)
+        sources = [one.completed(present) if isinstance(one, CsvFile) else one for one in sources]
+    whole = joined.join(sources)
+    plan = plans.make(whole.document, loaded.documents, prune=request.prune)
+    whole.fail(plan.problems)
+    if request.prune:
+        _refuse_remembered(session, loaded, plan.changes)
     return plan.changes
+
+
+def _require_agreed(changes: tuple[Change, ...], request: Request) -> None:
+    if request.agreed is not None and (more := removals(changes) - request.agreed):
+        kind, key = min(more)
+        raise InvalidInputError(
+            f"the CMDB changed since the removals were shown: {kind} {key} would go now too; look again"
+        )
+
+
+def _refuse_remembered(session: Session, loaded: states.Loaded, changes: Iterable[Change]) -> None:
+    """Refuse to delete rows that operational tables need, as the ledger its hosts."""
+    gone: dict[str, dict[int, str]] = defaultdict(dict)
+    for kind, key in removals(changes):
+        gone[kind][loaded.rows[kind, key].id] = key
+    for table, column, kind in _memories():
+        if not gone[kind]:
+            continue
+        counted = select(column, func.count()).group_by(column).order_by(column)
+        for row_id, count in session.execute(counted):
+            if row_id in gone[kind]:
+                raise InvalidInputError(
+                    f"{kind} {gone[kind][row_id]} is not pruned: {count} rows of {table} tell of it; "
+                    "leave it in the file"
+                )
+
+
+def _memories() -> Iterator[tuple[str, Column[Any], str]]:
+    """Yield the operational columns that keep a declared row from being deleted, with its kind."""
+    for mapper in Base.registry.mappers:
+        table = mapper.local_table
+        if issubclass(mapper.class_, Declared) or not isinstance(table, Table):
+            continue
+        for key in table.foreign_keys:
+            if key.column.table.name in kinds() and key.ondelete != "CASCADE":
+                yield table.name, key.parent, key.column.table.name
 
 
 def apply(session: Session, loaded: states.Loaded, changes: Iterable[Change]) -> None:

@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import ValidationError
 
 from drcloud.cmdb import checks
+from drcloud.cmdb import prune as prunes
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import Document
+from drcloud.cmdb.importfile import Problem
 from drcloud.cmdb.ipam import PORTS, SLOTS, first_free, port_owner, port_pool
 from drcloud.cmdb.items import Item, flatten
 from drcloud.cmdb.state import State
-from drcloud.cmdb.yamlfile import Problem
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row to create, update or delete; ``before`` and ``after`` hold the fields that differ."""
+    """A row to create, update or delete; ``before`` and ``after`` hold the fields that differ.
+
+    ``against`` is what people compare a new row with: the version of a specification before it.
+    """
 
     kind: str
     key: str
     action: Literal["create", "update", "delete"]
     before: Fields
     after: Fields
+    against: Fields | None = field(default=None, compare=False, repr=False)
 
     def line(self) -> str:
         """Return the change as a line of a diff."""
-        return f"{SIGNS[self.action]} {self.kind} {self.key}  {', '.join(self._words())}".rstrip()
+        return f"{self._head()}  {', '.join(self._words())}".rstrip()
+
+    def lines(self) -> list[str]:
+        """Return the change as a diff that shows every value: what does not fit one line has more."""
+        if self.action == "create" and self.against is None:
+            return [self.line()]
+        before = self.before if self.against is None else self.against
+        told = list(_differences(before, self.after)) if self.action != "delete" else []
+        return (
+            [f"{self._head()}  {told[0]}"]
+            if len(told) == 1
+            else [self._head(), *(f"    {one}" for one in told)]
+        )
+
+    def _head(self) -> str:
+        return f"{SIGNS[self.action]} {self.kind} {self.key}"
 
     def _words(self) -> Iterator[str]:
         for name, value in self.after.items():
@@ -42,6 +62,16 @@ class Change:
                 yield f"{name}: {_plain(self.before[name])} → {_plain(value)}"
             elif _is_short(value):
                 yield f"{name}: {_plain(value)}"
+
+
+def _differences(before: Fields, after: Fields, path: str = "") -> Iterator[str]:
+    """Yield the values that differ, by their dotted path; what ``after`` has no word of is gone if nested."""
+    for name in [*after, *(name for name in before if path and name not in after)]:
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{path}{name}.")
+        elif old != new:
+            yield f"{path}{name}: {_plain(old)} → {_plain(new)}"
 
 
 def _is_short(value: object) -> bool:
@@ -61,15 +91,17 @@ class Plan:
     problems: tuple[Problem, ...]
 
 
-def make(document: Document, state: State) -> Plan:
-    """Compare a document with the declared state."""
+def make(document: Document, state: State, *, prune: bool = False) -> Plan:
+    """Compare a document with the declared state; ``prune`` removes what its sections do not name."""
     items = list(_items(document, state))
     duplicates = checks.duplicates(items)
     if duplicates:
         return Plan((), tuple(duplicates))
-    changes = [*_removals(document, items, state), *_writes(items, state)]
+    gone = prunes.removed(document, items, state) if prune else {}
+    changes = [Change(kind, key, "delete", state[kind][key], {}) for kind, key in gone]
+    changes += [*_removals(document, items, state), *_writes(items, state, gone)]
     final = _final(state, changes)
-    problems = tuple(checks.all_of(items, state, final))
+    problems = (*checks.all_of(items, state, final), *prunes.objections(gone, final, state))
     if problems:
         return Plan((), problems)
     return Plan((*changes, *_ports(document, final)), ())
@@ -135,7 +167,7 @@ def _removals(document: Document, items: list[Item], state: State) -> Iterator[C
                 yield Change(kind, key, "delete", fields, {})
 
 
-def _writes(items: Iterable[Item], state: State) -> Iterator[Change]:
+def _writes(items: Iterable[Item], state: State, gone: Container[tuple[str, str]]) -> Iterator[Change]:
     versions = {
         item.fields["app"]: item.fields["number"] for item in items if item.kind == "app_spec_version"
     }
@@ -149,15 +181,24 @@ def _writes(items: Iterable[Item], state: State) -> Iterator[Change]:
             and known["host"] in hosts
         ):
             known = None
+        if (item.kind, item.key) in gone:
+            known = None
         fields = dict(item.fields)
         if item.kind == "app" and item.key in versions:
             fields["spec_version"] = versions[item.key]
         if known is None:
-            yield Change(item.kind, item.key, "create", {}, fields)
+            yield Change(item.kind, item.key, "create", {}, fields, _former(item, state))
             continue
         after = {name: value for name, value in fields.items() if known[name] != value}
         if after:
             yield Change(item.kind, item.key, "update", {name: known[name] for name in after}, after)
+
+
+def _former(item: Item, state: State) -> Fields | None:
+    """Return the specification that a new one takes the place of."""
+    if item.kind != "app_spec_version":
+        return None
+    return state["app_spec_version"].get(f"{item.fields['app']}/{item.fields['number'] - 1}")
 
 
 def _final(state: State, changes: Iterable[Change]) -> dict[str, dict[str, Fields]]:
