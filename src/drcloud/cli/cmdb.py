@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -15,22 +13,21 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import select
 
-from drcloud.cmdb import exporter, importer
+from drcloud.cli import files
 from drcloud.cmdb import state as states
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.operational import ChangeLog
-from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
-from drcloud.errors import InvalidInputError, NotFoundError
+from drcloud.errors import NotFoundError
 
 app = typer.Typer(no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the change log.")]
 Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket, for the change log.")]
-STYLES = {"create": "green", "update": "yellow", "delete": "red"}
-WORDS = {"create": "created", "update": "changed", "delete": "deleted"}
+app.command("import")(files.import_)
+app.command("export")(files.export)
 
 
 def init() -> None:
@@ -46,39 +43,6 @@ def upgrade() -> None:
     before, after = store.upgrade()
     done = "is up to date" if before == after else f"upgraded from {before or 'nothing'}"
     Console().print(Text(f"CMDB {store.label}: schema {after}, {done}"), soft_wrap=True)
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="A CMDB file (YAML).")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, write nothing.")
-    ] = False,
-    reason: Reason = None,
-    ticket: Ticket = None,
-    as_json: Json = False,
-) -> None:
-    """Bring the CMDB to what a file says, all of it or nothing; what it does not name stays."""
-    changes = importer.import_file(Store.open(), file, dry_run=dry_run, reason=reason, ticket=ticket)
-    if as_json:
-        _print_json([_change(change) for change in changes])
-        return
-    console = Console()
-    for change in changes if dry_run else ():
-        console.print(Text(change.line(), style=STYLES[change.action]), soft_wrap=True)
-    console.print(Text(_summary(changes, dry_run)))
-
-
-@app.command("export")
-def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
-) -> None:
-    """Print the CMDB as a file that can be imported again."""
-    text = exporter.export(Store.open())
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        _write(output, text)
 
 
 @app.command("show")
@@ -201,18 +165,6 @@ def _what(row: Mapping[str, Any]) -> str:
     )
 
 
-def _change(change: Change) -> dict[str, Any]:
-    return {name: getattr(change, name) for name in ("kind", "key", "action", "before", "after")}
-
-
-def _summary(changes: Sequence[Change], dry_run: bool) -> str:
-    if not changes:
-        return "nothing to change: the CMDB is as the file says"
-    counts = {action: sum(change.action == action for change in changes) for action in WORDS}
-    done = ", ".join(f"{count} {WORDS[action]}" for action, count in counts.items() if count)
-    return f"would be {done}; nothing was written" if dry_run else done
-
-
 def _plain(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False, indent=2 if value else None)
@@ -232,15 +184,3 @@ def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise InvalidInputError(f"{path}: the file cannot be written: {error.strerror}") from error
-    finally:
-        new.unlink(missing_ok=True)
