@@ -63,10 +63,17 @@ class Base(DeclarativeBase):
 
 
 class Natural(NamedTuple):
-    """What names a declared row to people: attributes (``a|b``: the first that is set), joined."""
+    """What names a declared row to people: attributes, joined.
+
+    ``a|b`` is the first of both that is set; ``a?`` is left out, with its separator, where it is empty.
+    """
 
     parts: tuple[str, ...]
     separator: str = "/"
+
+    def names(self) -> list[str]:
+        """Return the attributes that take part in the key."""
+        return [name for part in self.parts for name in part.rstrip("?").split("|")]
 
 
 class Declared:

@@ -83,7 +83,10 @@ def _overlaps(items: Iterable[Item], final: State) -> Iterator[Problem]:
     for one, other in PrefixTable(final["prefix"]).overlaps():
         blamed, rest = (other, one) if other in mine else (one, other)
         if blamed in mine:
-            yield Problem(mine[blamed].where("cidr"), f"prefix {blamed} overlaps {rest}")
+            yield Problem(
+                mine[blamed].where("cidr"),
+                f"prefix {blamed} overlaps {rest}: where {one} shall contain others, make it an aggregate",
+            )
 
 
 def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
@@ -97,8 +100,8 @@ def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
 
 
 def _is_bare(owner: str, final: State) -> bool:
-    """Tell whether a host would be left without any address."""
-    return all(fields["host"] != owner for fields in final["address"].values())
+    """Tell whether a host would be left without any address; one that goes needs none."""
+    return owner in final["host"] and all(fields["host"] != owner for fields in final["address"].values())
 
 
 def _host(item: Item, state: State, final: State) -> Iterator[Problem]:

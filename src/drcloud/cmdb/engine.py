@@ -20,7 +20,7 @@ from drcloud.errors import CmdbError, InvalidInputError
 LOCK_SECONDS = 30
 CONNECT_SECONDS = 10
 MODE = "drcloud_mode"
-READ, WRITE = "read", "write"
+READ, WRITE, MIGRATE = "read", "write", "migrate"
 
 
 def default_url() -> str:
@@ -74,6 +74,15 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(**{MODE: WRITE})
 
 
+def for_migrating(engine: Engine) -> Engine:
+    """Return the engine for migrations.
+
+    SQLite changes a table by copying it, which foreign keys would take for a deletion; they can
+    only be switched off before a transaction (https://www.sqlite.org/lang_altertable.html#otheralter).
+    """
+    return engine.execution_options(**{MODE: MIGRATE})
+
+
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own idea of when a transaction begins would leave reads and DDL outside of it.
     connection.isolation_level = None
@@ -82,7 +91,10 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _on_begin(connection: Connection) -> None:
     # A writer takes the write lock at once: to ask for it after a read would fail instead of wait.
-    writes = connection.get_execution_options().get(MODE) == WRITE
+    mode = connection.get_execution_options().get(MODE)
+    writes = mode in (WRITE, MIGRATE)
+    if mode == MIGRATE:
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     if not writes:
         connection.exec_driver_sql("PRAGMA query_only = ON")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -11,6 +11,7 @@ import yaml
 from drcloud.cmdb import state as states
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.base import Document as Fields
+from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.document import FORMAT
 from drcloud.cmdb.state import State
 from drcloud.cmdb.store import Store
@@ -83,7 +84,11 @@ def _room(key: str, fields: Fields, state: State) -> Fields:
 
 
 def _hosts(state: State) -> list[Fields]:
-    addresses = {fields["host"]: address for address, fields in state["address"].items()}
+    addresses = {
+        fields["host"]: fields["address"]
+        for fields in state["address"].values()
+        if fields["purpose"] == PRIMARY
+    }
     disks = _by(state["block_device"].values(), "host")
     keys = _by(state["host_key"].values(), "host")
     if bare := [name for name in state["host"] if name not in addresses]:

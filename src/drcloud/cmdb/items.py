@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import fixed_width
@@ -32,9 +33,13 @@ class Item:
         return self.position + self.at.get(name, (name,))
 
 
-def flatten(document: Document, known_prefixes: Iterable[str], only_registry: str | None) -> Iterator[Item]:
+def flatten(
+    document: Document, known_prefixes: Mapping[str, Fields], only_registry: str | None
+) -> Iterator[Item]:
     """Yield all rows of a file but specifications and ports, which depend on what there is."""
-    prefixes = PrefixTable([*known_prefixes, *(entry.cidr for entry in document.prefixes)])
+    wanted = {entry.cidr: entry.said("cidr") for entry in document.prefixes}
+    known = {key: {**fields, **wanted.get(key, {})} for key, fields in {**wanted, **known_prefixes}.items()}
+    prefixes = PrefixTable(known)
     for number, idc in enumerate(document.idcs):
         yield from _idc(idc, ("idcs", number))
     yield from _plain(document)
@@ -128,27 +133,47 @@ def _here(fields: Mapping[str, Any]) -> dict[str, Position]:
 
 
 class PrefixTable:
-    """Finds the prefix of an address among prefixes that do not overlap."""
+    """The prefixes of all VRFs, by natural key: which contains an address, which lie in one another."""
 
-    def __init__(self, cidrs: Iterable[str]) -> None:
-        networks = sorted((ipaddress.ip_network(cidr) for cidr in set(cidrs)), key=_first)
-        self._networks = networks
-        self._starts = [_first(network) for network in networks]
+    def __init__(self, prefixes: Mapping[str, Fields]) -> None:
+        nested: dict[str | None, list[_Known]] = defaultdict(list)
+        for key, fields in prefixes.items():
+            nested[fields.get("vrf")].append(_known(key, fields))
+        self._of = {
+            vrf: sorted(known, key=lambda one: (one.first, -one.length)) for vrf, known in nested.items()
+        }
 
-    def find(self, address: str) -> str | None:
-        """Return the prefix an address lies in, if any."""
-        value = ipaddress.ip_address(address)
-        index = bisect_right(self._starts, fixed_width(value)) - 1
-        if index < 0 or value not in self._networks[index]:
-            return None
-        return str(self._networks[index])
+    def find(self, address: str, vrf: str | None = None) -> str | None:
+        """Return the prefix an address lies in, if any: the most specific one that is no aggregate."""
+        value = fixed_width(ipaddress.ip_address(address))
+        known = self._of.get(vrf, [])
+        # Nothing begins inside of a prefix that is no aggregate, so it is the last that begins before.
+        before = bisect_right(known, value, key=lambda one: one.first)
+        last = known[before - 1] if before else None
+        return last.key if last and not last.aggregate and last.last >= value else None
 
     def overlaps(self) -> Iterator[tuple[str, str]]:
-        """Yield the pairs of neighbours that overlap."""
-        for one, other in zip(self._networks, self._networks[1:], strict=False):
-            if one.version == other.version and one.overlaps(other):
-                yield str(one), str(other)
+        """Yield the pairs of which the first contains the second and is no aggregate."""
+        for known in self._of.values():
+            leaf: _Known | None = None
+            for one in known:
+                if leaf is not None and one.first <= leaf.last:
+                    yield leaf.key, one.key
+                elif not one.aggregate:
+                    leaf = one
 
 
-def _first(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
-    return fixed_width(network.network_address)
+class _Known(NamedTuple):
+    """A prefix as its bounds; ``length`` is how many addresses it has."""
+
+    first: str
+    last: str
+    length: int
+    key: str
+    aggregate: bool
+
+
+def _known(key: str, fields: Fields) -> _Known:
+    network = ipaddress.ip_network(fields["cidr"])
+    first, last = fixed_width(network.network_address), fixed_width(network.broadcast_address)
+    return _Known(first, last, network.num_addresses, key, bool(fields.get("aggregate")))

@@ -1,4 +1,4 @@
-"""Declared rows as documents: fields by name, other rows by natural key, no surrogate ids.
+"""Declared rows as documents: fields by name, other rows by natural key, no surrogate ids, times as text.
 
 The same form serves ``change_log``, the plan of an import, ``show`` and ``export``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,8 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Mapper, RelationshipDirection, Session
 from sqlalchemy.orm.util import identity_key
 
-from drcloud.cmdb import declared as _declared  # noqa: F401  (defines the tables)
 from drcloud.cmdb.base import Base, Declared, Document, Natural
+from drcloud.cmdb.declared import moment_text
 
 HIDDEN = frozenset({"id", "uid", "version", "created_at", "updated_at"})
 
@@ -78,8 +79,9 @@ def join_key(kind: Kind, value: Callable[[str], Any]) -> str:
     """Return the natural key of which ``value`` knows the parts."""
     words = []
     for part in kind.natural.parts:
-        chosen = (value(name) for name in part.split("|"))
-        words.append(str(next((one for one in chosen if one is not None), "")))
+        chosen = next((one for name in part.rstrip("?").split("|") if (one := value(name)) is not None), None)
+        if chosen is not None or not part.endswith("?"):
+            words.append("" if chosen is None else str(chosen))
     return kind.natural.separator.join(words)
 
 
@@ -112,6 +114,8 @@ class Naming:
 
     def _field(self, field: Field, read: Callable[[str], Any]) -> Any:
         value = read(field.column)
+        if isinstance(value, datetime):
+            return moment_text(value)
         if field.target is None or value is None:
             return value
         return self.by_id(kinds()[field.target], value)
@@ -121,7 +125,6 @@ class Naming:
         row = row or self._session.identity_map.get(identity_key(kind.model, row_id))
         if row is not None:
             return self.key(row)
-        names = [name for part in kind.natural.parts for name in part.split("|")]
-        columns = [getattr(kind.model, kind.fields[name].column) for name in names]
+        columns = [getattr(kind.model, kind.fields[name].column) for name in kind.natural.names()]
         found = self._session.execute(select(*columns).where(kind.model.id == row_id)).one()
         return self._key(kind, dict(zip((column.key for column in columns), found, strict=True)).__getitem__)

@@ -62,4 +62,17 @@ def upgrade(connection: Connection, label: str) -> tuple[str | None, str]:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
+    _require_whole(connection, label)
     return found, revisions()[-1]
+
+
+def _require_whole(connection: Connection, label: str) -> None:
+    """Refuse to finish when an SQLite row refers to a row that is not there: keys were off meanwhile."""
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.execute(text("PRAGMA foreign_key_check")).first()
+    if broken is not None:
+        raise CmdbError(
+            f"CMDB {label} was not upgraded: row {broken[1]} of table {broken[0]} refers to a row of "
+            f"{broken[2]} that does not exist; restore the CMDB from a backup"
+        )

@@ -69,7 +69,7 @@ class Store:
         """Migrate to this program's schema; return the revisions before and after."""
         with translated(self._url):
             _prefer_wal(self._writer)
-            with self._writer.begin() as connection:
+            with engine.for_migrating(self._engine).begin() as connection:
                 return schema.upgrade(connection, self.label)
 
     @contextmanager
