@@ -16,7 +16,7 @@ from drcloud.cmdb.operational import Outbox
 
 EVENTS = "events"
 # Any number, the same for everybody. It is the last lock of a transaction, so nobody waits in a circle.
-TURN = 4_221_900_418
+TURN = 4_221_900_420
 
 
 def publish(session: Session, subject: str, type: str, data: Document) -> None:  # noqa: A002  (the event's own word)
