@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import select
 
-from drcloud.cli import files
+from drcloud.cli import files, objects
 from drcloud.cmdb import state as states
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
@@ -26,6 +26,7 @@ app = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the change log.")]
 Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket, for the change log.")]
+app.command("set")(objects.set_)
 app.command("import")(files.import_)
 app.command("export")(files.export)
 

@@ -1,0 +1,170 @@
+"""Objects as entries of an import file, written one by one: with the plan of the import itself.
+
+What an entry leaves out stays as it is, also what a file must always say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from drcloud.cmdb import document as documents
+from drcloud.cmdb import nearby, objects
+from drcloud.cmdb import plan as plans
+from drcloud.cmdb.declared import PRIMARY
+from drcloud.cmdb.importfile import Position, Problem, Source, spell
+from drcloud.cmdb.items import Item, flatten
+from drcloud.cmdb.plan import Change
+from drcloud.cmdb.state import Loaded
+from drcloud.cmdb.store import Store
+from drcloud.cmdb.wanted import Wanted
+
+# What entries are called by, in the order of preference.
+NAMES = ("name", "ticket", "address", "cidr", "vid", "code", "app")
+SINGULAR = {"prefixes": "prefix", "registries": "registry", "addresses": "address"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a section, as ``hosts``; ``version`` is the one its object must still have."""
+
+    section: str
+    fields: Mapping[str, Any]
+    version: int | None = None
+
+    @property
+    def name(self) -> str:
+        """How the object is named in messages."""
+        kind = SINGULAR.get(self.section, self.section.removesuffix("s")).replace("_", " ")
+        return f"{kind} {next((self.fields[name] for name in NAMES if name in self.fields), '')}".strip()
+
+
+class Task(Source):
+    """Entries that stand in a task instead of a file: problems are told by object and field."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.name = "task"
+        self.value = {"drcloud": documents.FORMAT}
+        self._at: dict[tuple[str, int], Entry] = {}
+        for entry in entries:
+            section = self.value.setdefault(entry.section, [])
+            self._at[entry.section, len(section)] = entry
+            section.append(dict(entry.fields))
+
+    def line(self, position: Position) -> int:
+        """Return 0: a task has no lines."""
+        return 0
+
+    def spell(self, position: Position) -> str:
+        """Return a position as the object and the field in it."""
+        entry = self.entry(position)
+        if entry is None:
+            return spell(position)
+        return ": ".join(word for word in (entry.name, spell(position[2:])) if word)
+
+    def complaints(self, problems: Iterable[Problem]) -> list[str]:
+        """Return problems as ``object: field: message``."""
+        found = sorted((self.spell(one.position), one.message) for one in problems)
+        return [
+            f"{where}: {message.replace(' in the file or the CMDB', ' in the CMDB')}"
+            for where, message in found
+        ]
+
+    def entry(self, position: Position) -> Entry | None:
+        """Return the entry that a position lies in."""
+        return self._at.get(position[:2])  # type: ignore[arg-type]
+
+
+def declare(
+    store: Store,
+    entries: Sequence[Entry],
+    *,
+    reason: str,
+    ticket: str | None = None,
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> objects.Outcome:
+    """Bring objects to what the entries say, all of them or none; errors as of ``objects.change``."""
+    mains: list[tuple[str, str]] = []
+
+    def planned(session: Session) -> tuple[Loaded, tuple[Change, ...]]:
+        task = Task([_completed(session, entry) for entry in entries])
+        document = documents.parse(task)
+        items = list(flatten(document, {}, None))
+        loaded = nearby.load(session, items)
+        first: dict[Position, Item] = {}
+        for item in items:
+            first.setdefault(item.position[:2], item)
+        mains[:] = [(item.kind, item.key) for item in first.values()]
+        for position, item in first.items():
+            entry = task.entry(position)
+            if entry is not None:
+                objects.refuse_stale(Wanted(item.kind, key=item.key, version=entry.version), loaded)
+        plan = plans.make(document, loaded.documents)
+        task.fail(plan.problems)
+        return loaded, plan.changes
+
+    unit = {"reason": reason, "ticket": ticket, "actor": actor}
+    return objects.carry_out(store, planned, lambda: mains, unit=unit, dry_run=dry_run)
+
+
+def _completed(session: Session, entry: Entry) -> Entry:
+    """Return an entry with what a file must say and the CMDB knows already."""
+    complete = _COMPLETE.get(entry.section)
+    if complete is None:
+        return entry
+    known = complete(session, entry.fields)
+    return Entry(entry.section, {**known, **entry.fields}, entry.version)
+
+
+def _known(session: Session, kind: str, key: str) -> tuple[Loaded, dict[str, Any]]:
+    row = nearby.find(session, kind, key)
+    loaded = nearby.load(session, [Item(kind, key, {}, ())] if row is not None else [])
+    return loaded, loaded.documents[kind].get(key, {})
+
+
+def _host(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(fields.get("name"))
+    loaded, known = _known(session, "host", name)
+    if not known:
+        return {}
+    addresses = [
+        one["address"]
+        for one in loaded.documents["address"].values()
+        if one["host"] == name and one["purpose"] == PRIMARY
+    ]
+    return {"role": known["role"], **({"address": addresses[0]} if addresses else {})}
+
+
+def _app(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(fields.get("name"))
+    loaded, known = _known(session, "app", name)
+    if not known:
+        return {}
+    return {"spec": loaded.documents["app_spec_version"][f"{name}/{known['spec_version']}"]["document"]}
+
+
+def _placement(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
+    key = f"{fields.get('app')}@{fields.get('env')}"
+    loaded, known = _known(session, "placement", key)
+    if not known:
+        return {}
+    members = {
+        kind: sorted(loaded.documents[kind].values(), key=lambda one: int(one["position"]))
+        for kind in ("placement_host", "placement_lb")
+    }
+    return {
+        "hosts": [one["host"] for one in members["placement_host"]],
+        "lbs": [one["host"] for one in members["placement_lb"]],
+        "lb_port": known["lb_port"],
+    }
+
+
+_COMPLETE: dict[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
+    "hosts": _host,
+    "apps": _app,
+    "placements": _placement,
+}
