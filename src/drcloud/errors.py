@@ -49,3 +49,7 @@ class CmdbError(DrcloudError):
     """The CMDB is unavailable, locked, corrupt or of another schema version."""
 
     exit_code = ExitCode.CMDB
+
+
+class CmdbUnreachableError(CmdbError):
+    """The CMDB does not answer at all; nothing is known to be wrong with it."""

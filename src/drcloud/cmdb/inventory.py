@@ -5,81 +5,109 @@ Pure functions over plain rows. Nothing here knows Ansible; the inventory plugin
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from drcloud.cmdb import ssh
+from drcloud.cmdb import grouping, hostnames, ssh
 from drcloud.cmdb.appspec import AppSpec
+from drcloud.cmdb.grouping import Groups, groups_by_host, names
+from drcloud.cmdb.options import CONNECTION, Options
+from drcloud.cmdb.selection import GONE
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
-from drcloud.errors import InvalidInputError, NothingMatchedError
+from drcloud.errors import NothingMatchedError
+
+__all__ = ["Groups", "Inventory", "build", "groups_by_host", "names"]
 
 Variables = dict[str, Any]
-
-# A retired host is not under management any more: only the CMDB remembers it.
-GONE = "retired"
-# ansible-core's rule for group names; letters of any script are letters.
-NOT_IN_GROUP_NAMES = re.compile(r"\W")
-
-
-@dataclass(slots=True)
-class Groups:
-    """Groups by name: their direct members and their child groups, in a stable order."""
-
-    members: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    children: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
-    _sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def name(self, *source: str) -> str:
-        """Return the group's name for its parts; two different sources never share a name."""
-        name = NOT_IN_GROUP_NAMES.sub("_", "_".join(source))
-        other = self._sources.setdefault(name, source)
-        if other != source:
-            raise InvalidInputError(
-                f"{_said(other)} and {_said(source)} would both be the inventory group {name}: "
-                "rename one of them in the CMDB"
-            )
-        return name
+# Says of a host's name and variables whether the host stays.
+Keep = Callable[[str, Variables], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that the inventory plugin fills in."""
+    """All that the inventory plugin fills in.
+
+    ``hidden`` variables are there for the expressions of the source only, hosts do not show them.
+    ``labels`` has the inventory's name of each host by its name in the CMDB.
+    """
 
     hosts: dict[str, Variables]
     groups: Groups
     everywhere: Variables
+    labels: Mapping[str, str]
+    hidden: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
-def build(snapshot: Snapshot, ssh_config: str | None = None) -> Inventory:
-    """Return hosts, groups and variables of a snapshot; a CMDB without hosts is an error.
+def build(
+    snapshot: Snapshot,
+    ssh_config: str | None = None,
+    options: Options | None = None,
+    keep: Keep | None = None,
+    drift: Mapping[str, Iterable[str]] | None = None,
+) -> Inventory:
+    """Return hosts, groups and variables of a snapshot; one without hosts is an error.
 
     ``ssh_config`` is the configuration file that connections use; without one, only the way through
-    a bastion is told to ``ssh``.
+    a bastion is told to ``ssh``. ``keep`` is what ``where`` means; ``drift`` are hosts by kind of drift.
     """
-    hosts = [row for row in snapshot.hosts if row.state != GONE]
-    if not hosts:
-        what = "only retired hosts" if snapshot.hosts else "no hosts"
-        raise NothingMatchedError(
-            f"the CMDB holds {what}: declare hosts in a file and run `drcloud cmdb import FILE`"
-        )
-    known = {row.name: row for row in hosts}
-    placements = [_present(row, known) for row in snapshot.placements]
-    variables = {row.name: host_variables(row) for row in hosts}
+    options = options or Options()
+    hosts = [row for row in snapshot.hosts if row.state != GONE or options.selection.state]
+    known = {row.name: row for row in (*hosts, *snapshot.others) if row.state != GONE}
+    selected = {row.name for row in hosts}
+    placements = [_present(row, selected, known) for row in snapshot.placements]
+    variables = {row.name: host_variables(row, options.needed) for row in hosts}
     _add_connection(variables, hosts, known, ssh_config)
     _add_placements(variables, placements)
     _add_pools(variables, placements, known, snapshot.apps)
+    variables, labels, warnings = _named(hosts, variables, options, keep)
+    if not variables and not options.allow_empty:
+        raise NothingMatchedError(_nothing(snapshot, options))
     everywhere = _everywhere(snapshot.registries)
     if ssh_config is not None:
         everywhere["dr_ssh_config"] = ssh_config
-    return Inventory(variables, _groups(hosts, placements), everywhere)
+    groups, more = _groups(
+        [row for row in hosts if row.name in labels], placements, labels, options, variables
+    )
+    _group_drift(groups, drift or {}, labels)
+    _show(variables, options.needed)
+    return Inventory(variables, groups, everywhere, labels, options.hidden, (*warnings, *more))
 
 
-def host_variables(row: HostRow) -> Variables:
-    """Return the variables that stand in the host's own row, and how to connect to it."""
+def _nothing(snapshot: Snapshot, options: Options) -> str:
+    if any(options.selection.given()) or options.where:
+        asked = " and ".join(
+            filter(None, (str(options.selection), options.where and f"where {options.where}"))
+        )
+        return f"no host of the CMDB matches {asked}: change the filters, or say allow_empty: true"
+    what = "only retired hosts" if snapshot.hosts or snapshot.unselected else "no hosts"
+    return f"the CMDB holds {what}: declare hosts in a file and run `drcloud cmdb import FILE`"
+
+
+def _named(
+    hosts: Iterable[HostRow], variables: dict[str, Variables], options: Options, keep: Keep | None
+) -> tuple[dict[str, Variables], dict[str, str], tuple[str, ...]]:
+    """Return the variables of the hosts that stay, by their names in the inventory, and these names."""
+    chosen = {name: hostnames.choice(name, found, options) for name, found in variables.items()}
+    if keep is not None:
+        chosen = {name: label for name, label in chosen.items() if keep(label, variables[name])}
+    idcs = {row.name: row.idc for row in hosts}
+    labels, warnings = hostnames.unique(chosen, idcs, options.duplicates)
+    return {label: variables[name] for name, label in labels.items()}, labels, warnings
+
+
+def _show(variables: dict[str, Variables], needed: frozenset[str]) -> None:
+    """Take out of all hosts what nobody asked for."""
+    for name in {"dr_placements", "dr_lb_pools"} - needed:
+        for found in variables.values():
+            found.pop(name, None)
+
+
+def host_variables(row: HostRow, needed: frozenset[str]) -> Variables:
+    """Return the variables that stand in the host's own row, as far as needed, and how to connect to it."""
     variables: Variables = {
         "ansible_host": row.address or row.name,
         "ansible_port": row.ssh_port,
@@ -93,7 +121,13 @@ def host_variables(row: HostRow) -> Variables:
         "dr_asset_tag": row.asset_tag,
         "dr_attrs": row.attrs,
         "dr_block_devices": list(row.block_devices),
+        "dr_name": row.name,
+        "dr_model": row.model,
+        "dr_rack_unit": row.rack_unit,
+        "dr_tags": list(row.tags),
+        "dr_addresses": list(row.addresses),
     }
+    variables = {name: value for name, value in variables.items() if name in needed or name in CONNECTION}
     if row.role == "docker":
         variables["dr_placements"] = []
     if row.role == "lb":
@@ -118,18 +152,21 @@ def _add_connection(
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A placement without the hosts that are retired."""
+    """A placement without hosts that are retired: ``hosts`` to be shown, ``members`` of its pools."""
 
     row: PlacementRow
     hosts: tuple[str, ...]
+    members: tuple[str, ...]
     lbs: tuple[str, ...]
 
 
-def _present(row: PlacementRow, known: dict[str, HostRow]) -> _Placed:
+def _present(row: PlacementRow, selected: set[str], known: Mapping[str, HostRow]) -> _Placed:
+    members = tuple(name for name in row.hosts if name in known)
     return _Placed(
         row,
-        tuple(name for name in row.hosts if name in known),
-        tuple(name for name in row.lbs if name in known),
+        tuple(name for name in members if name in selected),
+        members,
+        tuple(name for name in row.lbs if name in known and name in selected),
     )
 
 
@@ -172,7 +209,7 @@ def _pool(placed: _Placed, known: dict[str, HostRow], spec: Variables) -> Variab
         "min_in_service": row.min_in_service,
         "members": [
             {"host": name, "address": known[name].address, "slots": dict(row.ports.get(name, {}))}
-            for name in placed.hosts
+            for name in placed.members
         ],
     }
 
@@ -192,58 +229,59 @@ def _everywhere(registries: Iterable[RegistryRow]) -> Variables:
     }
 
 
-def _groups(hosts: Iterable[HostRow], placements: Iterable[_Placed]) -> Groups:
+def _groups(
+    hosts: Iterable[HostRow],
+    placements: Iterable[_Placed],
+    labels: Mapping[str, str],
+    options: Options,
+    variables: Mapping[str, Variables],
+) -> tuple[Groups, list[str]]:
+    """Return the groups, and warnings of rules that group nothing."""
     groups = Groups()
     # Names repeat a thousandfold: each distinct value is made into a name once.
     buckets: dict[tuple[str, str | None], list[str]] = defaultdict(list)
     for row in hosts:
-        buckets["role", row.role].append(row.name)
-        buckets["state", row.state].append(row.name)
-        buckets["rack" if row.rack else "idc", row.rack or row.idc].append(row.name)
-    for (kind, value), names in buckets.items():
+        label = labels[row.name]
+        buckets["role", row.role].append(label)
+        buckets["state", row.state].append(label)
+        buckets["rack" if row.rack else "idc", row.rack or row.idc].append(label)
+        for tag in row.tags:
+            buckets["tag", tag].append(label)
+    for (kind, value), members in buckets.items():
         if value is not None:
-            groups.members[_bucket_name(groups, kind, value)] += names
-    _group_placements(groups, placements)
-    return groups
+            groups.join(_bucket_name(groups, kind, value), members, kind, value)
+    _group_placements(groups, placements, labels)
+    warnings = []
+    for number, levels in enumerate(options.group_by):
+        if not grouping.by_path(groups, f"group_by[{number}]", levels, variables) and variables:
+            said = " / ".join(".".join(path) for path in levels)
+            warnings.append(f"group_by[{number}] groups no host: none has a value for {said}")
+    return groups, warnings
 
 
 def _bucket_name(groups: Groups, kind: str, value: str) -> str:
     if kind != "rack":
         return groups.name(kind, value)
     rack = groups.name("rack", *value.split("/"))
-    groups.children[groups.name("idc", value.partition("/")[0])][rack] = None
+    groups.nest(groups.name("idc", value.partition("/")[0]), rack)
     return rack
 
 
-def _group_placements(groups: Groups, placements: Iterable[_Placed]) -> None:
+def _group_placements(groups: Groups, placements: Iterable[_Placed], labels: Mapping[str, str]) -> None:
     for placed in placements:
-        both = groups.name("app", placed.row.app, placed.row.env)
-        groups.members[both] += placed.hosts
-        groups.children[groups.name("app", placed.row.app)][both] = None
-        groups.children[groups.name("env", placed.row.env)][both] = None
+        members = [labels[name] for name in placed.hosts if name in labels]
+        if not members:
+            continue
+        app, env = placed.row.app, placed.row.env
+        both = groups.name("app", app, env)
+        groups.join(both, members, "placement", f"{app}@{env}")
+        groups.nest(groups.name("app", app), both)
+        groups.nest(groups.name("env", env), both)
 
 
-def names(groups: Groups) -> Iterator[str]:
-    """Yield the name of each group once, parents first."""
-    yield from dict.fromkeys([*groups.children, *groups.members])
-
-
-def groups_by_host(groups: Groups) -> dict[str, set[str]]:
-    """Return the groups of each host, those above its own included."""
-    parents: dict[str, list[str]] = defaultdict(list)
-    for parent, children in groups.children.items():
-        for child in children:
-            parents[child].append(parent)
-    found: dict[str, set[str]] = defaultdict(set)
-    for name, members in groups.members.items():
-        for member in members:
-            found[member] |= {name, *parents[name]}
-    return found
-
-
-def _said(source: tuple[str, ...]) -> str:
-    kind, *parts = source
-    if kind == "app" and len(parts) > 1:
-        return f"the placement of app {parts[0]!r} in environment {parts[1]!r}"
-    noun = {"env": "environment", "idc": "IDC"}.get(kind, kind)
-    return f"{noun} {'/'.join(parts)!r}"
+def _group_drift(groups: Groups, drift: Mapping[str, Iterable[str]], labels: Mapping[str, str]) -> None:
+    for kind, hosts in sorted(drift.items()):
+        if members := sorted({labels[name] for name in hosts if name in labels}):
+            group = groups.name("drift", kind)
+            groups.join(group, members, "drift", kind)
+            groups.nest(groups.name("drift"), group)

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.changelog import DECLARED
 from drcloud.cmdb.declared import (
+    PRIMARY,
     Address,
     Allocation,
     App,
     AppSpecVersion,
     BlockDevice,
     Environment,
+    HardwareModel,
     Host,
     HostKey,
+    HostTag,
     Idc,
+    Nic,
     Placement,
     PlacementHost,
     PlacementLb,
     Rack,
+    RackSlot,
     Registry,
     Room,
+    Tag,
+    Vrf,
 )
 from drcloud.cmdb.ipam import SLOTS, port_owner, port_pool
 from drcloud.cmdb.operational import Sequence
+from drcloud.cmdb.selection import Reach, Selection, check
 from drcloud.cmdb.store import Store
 
 
@@ -51,6 +60,11 @@ class HostRow:
     asset_tag: str | None
     attrs: Document
     block_devices: tuple[Document, ...]
+    model: str | None = None
+    # The lowest unit of the rack that the host takes, counted from 1 at the bottom.
+    rack_unit: int | None = None
+    tags: tuple[str, ...] = ()
+    addresses: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,11 @@ class PlacementRow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything declared that inventory, delivery and compliance read, as of ``seq``."""
+    """Everything declared that inventory, delivery and compliance read, as of ``seq``.
+
+    Of a selection, ``others`` are hosts that were not selected but that the selected ones cannot do
+    without: bastions on the way to them, members of their pools.
+    """
 
     seq: int
     hosts: tuple[HostRow, ...]
@@ -108,25 +126,60 @@ class Snapshot:
     apps: tuple[AppRow, ...]
     placements: tuple[PlacementRow, ...]
     environments: tuple[str, ...]
+    others: tuple[HostRow, ...] = ()
+    # How many hosts there are at all; counted only where none was selected.
+    unselected: int = 0
 
 
-def read(store: Store) -> Snapshot:
-    """Read the CMDB in one consistent view."""
+# What costs a query or a large column of its own, and can be left out.
+PARTS = frozenset({"addresses", "attrs", "block_devices", "host_keys", "model", "rack_unit"})
+
+
+def read(store: Store, selection: Selection | None = None, parts: frozenset[str] = PARTS) -> Snapshot:
+    """Read the CMDB in one consistent view: all of it, or what belongs to the selected hosts."""
     with store.read() as session:
-        return Snapshot(
-            seq=session.scalars(select(Sequence.value).where(Sequence.name == DECLARED)).one(),
-            hosts=_hosts(session),
-            host_keys=_host_keys(session),
-            registries=_registries(session),
-            apps=_apps(session),
-            placements=_placements(session),
-            environments=tuple(session.scalars(select(Environment.name).order_by(Environment.id))),
-        )
+        return load(session, selection, parts)
 
 
-def _hosts(session: Session) -> tuple[HostRow, ...]:
+def load(session: Session, selection: Selection | None = None, parts: frozenset[str] = PARTS) -> Snapshot:
+    """Read in a view that is open already; NotFoundError names a value of the selection that is unknown."""
+    if selection is not None:
+        check(session, selection)
+    reach = None if selection is None else Reach(selection)
+    hosts, others = _hosts(session, reach, parts)
+    return Snapshot(
+        seq=session.scalars(select(Sequence.value).where(Sequence.name == DECLARED)).one(),
+        hosts=hosts,
+        others=others,
+        unselected=0 if hosts else session.scalars(select(func.count()).select_from(Host)).one(),
+        host_keys=_host_keys(session, reach) if "host_keys" in parts else (),
+        registries=_registries(session),
+        apps=_apps(session),
+        placements=_placements(session, reach),
+        environments=tuple(session.scalars(select(Environment.name).order_by(Environment.id))),
+    )
+
+
+def _hosts(
+    session: Session, reach: Reach | None, parts: frozenset[str]
+) -> tuple[tuple[HostRow, ...], tuple[HostRow, ...]]:
+    """Return the selected hosts and the others that belong to them."""
+    query = _host_query(parts)
+    if reach is not None:
+        query = query.add_columns(reach.selected().label("selected")).where(reach.wanted())
+    around = {name: read(session, reach) for name, read in AROUND.items() if name not in PARTS - parts}
+    selected: list[HostRow] = []
+    others: list[HostRow] = []
+    for row in session.execute(query):
+        values = row._asdict()
+        rows = selected if values.pop("selected", True) else others
+        rows.append(_host(values, around))
+    return tuple(selected), tuple(others)
+
+
+def _host_query(parts: frozenset[str]) -> Select[*tuple[Any, ...]]:
     via = aliased(Host)
-    rows = session.execute(
+    query = (
         select(
             Host.id,
             Host.name,
@@ -141,45 +194,107 @@ def _hosts(session: Session) -> tuple[HostRow, ...]:
             via.name.label("ssh_via"),
             Host.serial,
             Host.asset_tag,
-            Host.attrs,
         )
         .outerjoin(Rack, Rack.id == Host.rack_id)
         .outerjoin(Room, Room.id == Rack.room_id)
         .outerjoin(Idc, Idc.id == Room.idc_id)
-        .outerjoin(Address, Address.host_id == Host.id)
+        .outerjoin(Address, _primary(Host.id))
         .outerjoin(via, via.id == Host.ssh_via_id)
         .order_by(Host.name)
     )
-    disks = _block_devices(session)
-    return tuple(_host(row, disks) for row in rows)
+    if "attrs" in parts:
+        query = query.add_columns(Host.attrs)
+    if "model" in parts:
+        query = query.add_columns(HardwareModel.name.label("model")).outerjoin(Host.model)
+    return query
 
 
-def _host(row: Row[*tuple[Any, ...]], disks: dict[int, list[Document]]) -> HostRow:
-    values = row._asdict()
+def _primary(host_id: Any) -> ColumnElement[bool]:
+    return and_(Address.host_id == host_id, Address.purpose == PRIMARY)
+
+
+def _host(values: dict[str, Any], around: Mapping[str, Mapping[int, Any]]) -> HostRow:
     row_id = values.pop("id")
     if values["rack"] is not None:
-        values["rack"] = f"{row.idc}/{row.room}/{row.rack}"
-    return HostRow(**values, block_devices=tuple(disks.get(row_id, ())))
+        values["rack"] = f"{values['idc']}/{values['room']}/{values['rack']}"
+    for name, found in around.items():
+        if row_id in found:
+            values[name] = found[row_id]
+    values.setdefault("attrs", {})
+    values.setdefault("block_devices", ())
+    return HostRow(**values)
 
 
-def _block_devices(session: Session) -> dict[int, list[Document]]:
-    disks = defaultdict(list)
-    columns = (BlockDevice.path, BlockDevice.serial, BlockDevice.wwn, BlockDevice.purpose)
-    for host_id, *values in session.execute(select(BlockDevice.host_id, *columns).order_by(BlockDevice.id)):
-        disks[host_id].append(dict(zip(("path", "serial", "wwn", "purpose"), values, strict=True)))
-    return disks
+def _by_host(
+    session: Session, reach: Reach | None, owner: Any, query: Select[*tuple[Any, ...]]
+) -> dict[int, tuple[Any, ...]]:
+    """Return the rows of a query by the host in its first column; of the selected hosts only."""
+    if reach is not None:
+        query = query.where(owner.in_(reach.hosts))
+    found = defaultdict(list)
+    for host_id, *values in session.execute(query):
+        found[host_id].append(values)
+    return {host_id: tuple(rows) for host_id, rows in found.items()}
 
 
-def _host_keys(session: Session) -> tuple[HostKeyRow, ...]:
+def _block_devices(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
+    names = ("path", "serial", "wwn", "purpose")
+    columns = [getattr(BlockDevice, name) for name in names]
+    query = select(BlockDevice.host_id, *columns).order_by(BlockDevice.id)
+    return _documents(names, _by_host(session, reach, BlockDevice.host_id, query))
+
+
+def _addresses(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
+    names = ("address", "purpose", "nic", "vrf")
+    query = select(Address.host_id, Address.address, Address.purpose, Nic.name, Vrf.name)
+    query = query.outerjoin(Address.nic).outerjoin(Address.vrf).where(Address.host_id.is_not(None))
+    query = query.order_by(Address.value, Address.id)
+    return _documents(names, _by_host(session, reach, Address.host_id, query))
+
+
+def _documents(
+    names: tuple[str, ...], found: Mapping[int, tuple[Any, ...]]
+) -> dict[int, tuple[Document, ...]]:
+    return {
+        host_id: tuple(dict(zip(names, values, strict=True)) for values in rows)
+        for host_id, rows in found.items()
+    }
+
+
+def _tags(session: Session, reach: Reach | None) -> dict[int, tuple[str, ...]]:
+    query = select(HostTag.host_id, Tag.name).join(HostTag.tag).order_by(Tag.name)
+    found = _by_host(session, reach, HostTag.host_id, query)
+    return {host_id: tuple(name for [name] in rows) for host_id, rows in found.items()}
+
+
+def _rack_units(session: Session, reach: Reach | None) -> dict[int, int]:
+    query = select(RackSlot.host_id, func.min(RackSlot.unit)).group_by(RackSlot.host_id)
+    found = _by_host(session, reach, RackSlot.host_id, query)
+    return {host_id: unit for host_id, [[unit]] in found.items()}
+
+
+# What stands in tables of its own around a host: one query each.
+AROUND: dict[str, Callable[[Session, Reach | None], Mapping[int, Any]]] = {
+    "addresses": _addresses,
+    "block_devices": _block_devices,
+    "rack_unit": _rack_units,
+    "tags": _tags,
+}
+
+
+def _host_keys(session: Session, reach: Reach | None) -> tuple[HostKeyRow, ...]:
     columns = (Host.name, HostKey.type, HostKey.key)
-    rows = session.execute(select(*columns).join(HostKey.host).order_by(Host.name, HostKey.type))
-    return tuple(HostKeyRow(*row) for row in rows)
+    query = select(*columns).join(HostKey.host).order_by(Host.name, HostKey.type)
+    if reach is not None:
+        query = query.where(reach.wanted())
+    return tuple(HostKeyRow(*row) for row in session.execute(query))
 
 
 def _registries(session: Session) -> tuple[RegistryRow, ...]:
     rows = session.execute(
         select(Registry, Address.address)
-        .outerjoin(Address, Address.host_id == Registry.host_id)
+        .outerjoin(Registry.host)
+        .outerjoin(Host.address)
         .order_by(Registry.name)
     )
     return tuple(
@@ -203,7 +318,7 @@ def _apps(session: Session) -> tuple[AppRow, ...]:
     return tuple(AppRow(*row) for row in rows)
 
 
-def _placements(session: Session) -> tuple[PlacementRow, ...]:
+def _placements(session: Session, reach: Reach | None) -> tuple[PlacementRow, ...]:
     columns = (
         Placement.id,
         App.name,
@@ -212,12 +327,13 @@ def _placements(session: Session) -> tuple[PlacementRow, ...]:
         Placement.batch,
         Placement.lb_port,
     )
-    rows = session.execute(
-        select(*columns).join(Placement.app).join(Placement.environment).order_by(App.name, Environment.name)
-    ).all()
-    members = _names(session, PlacementHost)
-    lbs = _names(session, PlacementLb)
-    ports = _ports(session)
+    query = select(*columns).join(Placement.app).join(Placement.environment)
+    if reach is not None:
+        query = query.where(reach.placements())
+    rows = session.execute(query.order_by(App.name, Environment.name)).all()
+    members = _names(session, PlacementHost, None if reach is None else reach.placed())
+    lbs = _names(session, PlacementLb, None if reach is None else PlacementLb.host_id.in_(reach.hosts))
+    ports = _ports(session, reach)
     return tuple(
         PlacementRow(
             app=app,
@@ -233,25 +349,25 @@ def _placements(session: Session) -> tuple[PlacementRow, ...]:
     )
 
 
-def _names(session: Session, model: type[PlacementHost] | type[PlacementLb]) -> dict[int, tuple[str, ...]]:
-    rows = session.execute(
-        select(model.placement_id, Host.name)
-        .join(Host, Host.id == model.host_id)
-        .order_by(model.placement_id, model.position)
-    )
+def _names(
+    session: Session, model: type[PlacementHost] | type[PlacementLb], only: ColumnElement[bool] | None
+) -> dict[int, tuple[str, ...]]:
+    query = select(model.placement_id, Host.name).join(Host, Host.id == model.host_id)
+    if only is not None:
+        query = query.where(only)
     names = defaultdict(list)
-    for placement_id, name in rows:
+    for placement_id, name in session.execute(query.order_by(model.placement_id, model.position)):
         names[placement_id].append(name)
     return {placement_id: tuple(found) for placement_id, found in names.items()}
 
 
-def _ports(session: Session) -> dict[tuple[str, str], int]:
-    rows = session.execute(
-        select(Allocation.pool, Allocation.owner, Allocation.value).where(
-            Allocation.pool.startswith("ports:", autoescape=True)
-        )
-    )
-    return {(pool, owner): value for pool, owner, value in rows}
+def _ports(session: Session, reach: Reach | None) -> dict[tuple[str, str], int]:
+    query = select(Allocation.pool, Allocation.owner, Allocation.value)
+    if reach is None:
+        query = query.where(Allocation.pool.startswith("ports:", autoescape=True))
+    else:
+        query = query.where(Allocation.pool.in_(reach.port_pools()))
+    return {(pool, owner): value for pool, owner, value in session.execute(query)}
 
 
 def _slots(ports: dict[tuple[str, str], int], host: str, app: str, env: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
-from drcloud.errors import CmdbError, DrcloudError, InvalidInputError, LockedError
+from drcloud.errors import CmdbError, CmdbUnreachableError, DrcloudError, InvalidInputError, LockedError
 
 # SQLite's result codes, https://www.sqlite.org/rescode.html; extended codes begin with the primary one.
 SQLITE = {
@@ -40,6 +40,10 @@ POSTGRESQL = {
     "58": "cannot be read or written, the server reports a system error; see its log",
     "XX": "is corrupt; see the server's log, and restore it from a backup",
 }
+
+
+# The CMDB did not answer; every other trouble is one of a CMDB that did.
+UNREACHABLE = (SQLITE["SQLITE_CANTOPEN"], POSTGRESQL["08"], POSTGRESQL["57"])
 
 
 def label(url: URL) -> str:
@@ -79,7 +83,8 @@ def _translation(error: DBAPIError | sqlite3.Error, url: URL) -> DrcloudError | 
         what = _postgresql(code or _guess(str(cause)))
     if what is None:
         return None
-    return CmdbError(f"CMDB {label(url)} {what} ({_first_line(cause)})")
+    kind = CmdbUnreachableError if what in UNREACHABLE else CmdbError
+    return kind(f"CMDB {label(url)} {what} ({_first_line(cause)})")
 
 
 def _sqlite(cause: sqlite3.Error) -> str | None:
