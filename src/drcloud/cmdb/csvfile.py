@@ -114,7 +114,10 @@ def export(store: Store, kind: str) -> str:
 
 
 def write(section: str, entries: Sequence[Fields]) -> str:
-    """Return entries of a section as a table with a column for every field that one of them has."""
+    """Return entries of a section as a table with a column for every field that one of them has.
+
+    Without entries the table has all columns, for people to fill in.
+    """
     columns = _columns_for(section, entries)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -128,7 +131,7 @@ def write(section: str, entries: Sequence[Fields]) -> str:
 def sections() -> dict[str, str]:
     """Return the sections that can be tables, and the kinds that their entries are."""
     plural = {_plural(kind): kind for kind in kinds()}
-    return {name: plural[name] for name in Document.model_fields if name in plural}
+    return {name: plural[name] for name in Document.model_fields if name in plural and _is_table(name)}
 
 
 def section_of(kind: str) -> str:
@@ -224,6 +227,10 @@ def _entry_model(section: str) -> Any:
     return cells.bare(typing.get_args(cells.bare(Document.model_fields[section].annotation))[0])
 
 
+def _is_table(section: str) -> bool:
+    return bool(typing.get_args(cells.bare(Document.model_fields[section].annotation)))
+
+
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
@@ -295,7 +302,7 @@ def _key_fields(section: str) -> tuple[str, ...]:
 def _columns_for(section: str, entries: Sequence[Fields]) -> list[Column]:
     """Return the columns for what entries hold, in the order of the document's fields."""
     model = _entry_model(section)
-    headers = (".".join(path) for path in _filled(model, entries))
+    headers = (".".join(path) for path in (_filled(model, entries) if entries else _paths(model)))
     return [column for header in headers if (column := _column(section, header)) is not None]
 
 

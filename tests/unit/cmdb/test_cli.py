@@ -103,3 +103,52 @@ def test_export(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
 
 def test_no_colour_in_a_pipe(drcloud: Terminal, filled: Store) -> None:
     assert "\x1b" not in drcloud("cmdb", "show", "host")[1]
+
+
+def test_several_files_and_pending_changes(drcloud: Terminal, idc: Path, tmp_path: Path) -> None:
+    more = tmp_path / "hosts.csv"
+    more.write_text("name,role,address\ndk-09,docker,10.90.0.19\n", encoding="utf-8")
+    words = ("cmdb", "import", str(idc), str(more), "--dry-run", "--detailed-exitcode")
+    assert drcloud(*words)[0] == 12
+    assert drcloud("cmdb", "import", str(idc), str(more))[0] == 0
+    assert drcloud(*words)[0] == 0
+    assert drcloud("cmdb", "import", str(idc), "--detailed-exitcode")[0] == 2
+
+
+def test_a_dry_run_shows_each_field(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+    path = tmp_path / "more.yml"
+    path.write_text(
+        "drcloud: 1\nhosts: [{name: dk-01, role: infra, address: 10.90.0.11, attrs: {owner: 李娜}}]\n"
+        "apps: [{name: demo, spec: {image: dianrong/demo, port: 8081, env: {A: '1'}}}]\n",
+        encoding="utf-8",
+    )
+    shown = drcloud("cmdb", "import", str(path), "--dry-run")[1].splitlines()
+    assert shown[:6] == [
+        "~ host dk-01",
+        "    role: docker → infra",
+        "    attrs.owner: 张三 → 李娜",
+        "    attrs.note: {{ lookup('pipe', 'id') }} → none",
+        "~ app demo  spec_version: 1 → 2",
+        "+ app_spec_version demo/2",
+    ]
+    assert "    document.port: 8080 → 8081" in shown
+
+
+def test_removals_are_shown_and_agreed_to(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+    path = tmp_path / "none.yml"
+    path.write_text("drcloud: 1\nschedules: []\n", encoding="utf-8")
+    code, _, err = drcloud("cmdb", "import", str(path), "--prune")
+    assert code == 2
+    assert err.startswith("- schedule nightly\ndrcloud: this would remove 1 object: say --yes")
+    assert drcloud("cmdb", "import", str(path), "--prune", "--yes")[:2] == (0, "1 deleted\n")
+
+
+def test_a_table_for_excel(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+    path = tmp_path / "idcs.csv"
+    words = ("cmdb", "export", "--format", "csv", "--kind", "idc")
+    assert drcloud(*words)[1].startswith("code,name,rooms\nbj1,北京一号机房,")
+    assert drcloud(*words, "--excel", "-o", str(path))[0] == 0
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfcode,")
+    assert drcloud("cmdb", "import", str(path))[1].startswith("nothing to change")
+    assert drcloud("cmdb", "export", "--format", "csv")[0] == 2
+    assert drcloud("cmdb", "export", "--kind", "host")[0] == 2
