@@ -433,7 +433,7 @@ def _guard_network() -> None:
         "AND one.id <> NEW.id AND coalesce(one.vrf_id, 0) = coalesce(NEW.vrf_id, 0) "
         "ORDER BY one.first DESC LIMIT 1) "
         "OR (NOT NEW.aggregate AND EXISTS (SELECT 1 FROM prefix AS one WHERE one.id <> NEW.id "
-        "AND one.first >= NEW.first AND one.first <= NEW.last "
+        "AND one.first BETWEEN NEW.first AND NEW.last AND one.last <= NEW.last "
         "AND coalesce(one.vrf_id, 0) = coalesce(NEW.vrf_id, 0)))",
         lock=True,
     )
