@@ -296,7 +296,7 @@ def _merged(present: Any, said: Any) -> Any:
 
 def _key_fields(section: str) -> tuple[str, ...]:
     parts = kinds()[sections()[section]].natural.parts
-    return tuple(NAMES.get(part, part) for part in parts)
+    return tuple(NAMES.get(part, part.rstrip("?")) for part in parts)
 
 
 def _columns_for(section: str, entries: Sequence[Fields]) -> list[Column]:

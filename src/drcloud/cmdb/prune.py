@@ -18,12 +18,17 @@ from drcloud.cmdb.state import State
 
 Key = tuple[str, str]
 
-# An allocation belongs to its owner: whoever stops using it gives it back, a file does not.
-KEPT = frozenset({"allocations"})
+# An allocation belongs to its owner, who gives it back when it is not used; versions are history.
+KEPT = frozenset({"allocations", "app_spec_versions", "app_configs"})
 # Hosts in these states carry nothing; any other is retired first.
 UNUSED = ("planned", "retired")
-# Parts whose natural key does not begin with what they are a part of.
-OWNERS: Mapping[str, tuple[str, ...]] = {"address": ("host",), "rack_slot": ("rack", "host")}
+# Parts that have a section of their own, or whose natural key does not begin with what they are a part of.
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "address": ("host",),
+    "app_config": ("app",),
+    "app_spec_version": ("app",),
+    "rack_slot": ("rack", "host"),
+}
 
 
 def removed(document: Document, items: Iterable[Item], state: State) -> dict[Key, str]:
@@ -32,7 +37,11 @@ def removed(document: Document, items: Iterable[Item], state: State) -> dict[Key
     gone: dict[Key, str] = {}
     for section in (name for name in sections() if name in document.model_fields_set - KEPT):
         kind = sections()[section]
-        lost = [(kind, key) for key in state[kind] if (kind, key) not in wanted]
+        lost = [
+            (kind, key)
+            for key, fields in state[kind].items()
+            if (kind, key) not in wanted and not _is_part(kind, fields)
+        ]
         if section == "idcs":
             lost += _places(document, wanted, state)
         gone |= dict.fromkeys(lost, section)
@@ -53,6 +62,11 @@ def objections(gone: Mapping[Key, str], final: State, state: State) -> Iterator[
                 if thing in gone:
                     words = f"{_called(thing)} is not pruned: {_called((kind, referrer))} refers to it"
                     yield Problem((gone[thing],), words)
+
+
+def _is_part(kind: str, fields: Mapping[str, object]) -> bool:
+    """Tell whether a row belongs to another one, as a host's address does; others of its kind may not."""
+    return any(fields[name] is not None for name, _ in _owners().get(kind, ()))
 
 
 def _called(thing: Key) -> str:
@@ -114,9 +128,9 @@ def _owners() -> dict[str, tuple[tuple[str, str], ...]]:
     own = set(sections().values())
     found = {}
     for kind, known in kinds().items():
-        names = OWNERS.get(kind, known.natural.parts[:1])
+        names = OWNERS.get(kind, tuple(part.rstrip("?") for part in known.natural.parts[:1]))
         fields = [known.fields[name] for name in names if name in known.fields]
         owners = tuple((field.name, field.target) for field in fields if field.target)
-        if owners and kind not in own:
+        if owners and (kind in OWNERS or kind not in own):
             found[kind] = owners
     return found
