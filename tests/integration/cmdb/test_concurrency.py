@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import importer, ipam, snapshot
-from drcloud.cmdb.declared import Allocation, Idc
+from drcloud.cmdb import importer, snapshot
+from drcloud.cmdb.declared import Idc
 from drcloud.cmdb.operational import ChangeLog, Host
 from drcloud.cmdb.store import Store
 
 WRITERS = 4
 EACH = 10
-ALLOCATORS = 8
 FORK = multiprocessing.get_context("fork")
 
 
@@ -63,21 +62,6 @@ def _follow(store: Store, followed: list[int]) -> None:
     with store.read() as session:
         newer = select(ChangeLog.seq).where(ChangeLog.seq > followed[-1]).order_by(ChangeLog.seq)
         followed += session.scalars(newer)
-
-
-def _allocate(number: int, url: str) -> None:
-    store = Store.open(url)
-    for turn in range(EACH):
-        for _ in range(2):
-            with store.write(reason="allocate") as session:
-                ipam.allocate(session, "pool", f"{number}/{turn}", range(100, 100 + ALLOCATORS * EACH))
-
-
-def test_allocators_at_once_never_share_a_number(cmdb_url: str) -> None:
-    together(_allocate, ALLOCATORS, cmdb_url)
-    with Store.open(cmdb_url).read() as session:
-        values = sorted(session.scalars(select(Allocation.value)))
-    assert values == list(range(100, 100 + ALLOCATORS * EACH))
 
 
 def _big_file(path: Path, hosts: int) -> None:
