@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from drcloud.cmdb import changes
 from drcloud.cmdb.base import Document as Fields
+from drcloud.cmdb.declared import RACK_UNITS, moment
 from drcloud.cmdb.hosts import objection
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.lookup import meant
@@ -20,6 +22,11 @@ UNIQUE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("block_device", ("wwn",), "disk WWN {wwn}"),
     ("allocation", ("pool", "value"), "{value} of pool {pool}"),
     ("placement_lb", ("host", "port"), "port {port} of load balancer {host}"),
+    ("nic", ("mac",), "MAC address {mac}"),
+    ("bmc", ("address",), "address {address}"),
+    ("vip", ("address",), "address {address}"),
+    ("certificate", ("fingerprint",), "fingerprint {fingerprint}"),
+    ("lb_pool", ("vip", "port"), "port {port} of VIP {vip}"),
 )
 
 
@@ -93,10 +100,14 @@ def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
     if item.fields["prefix"] is None:
         message = f"{item.key} lies in no prefix of the file or the CMDB: add its prefix under `prefixes`"
         yield Problem(item.where("address"), message)
-    owner = state["address"].get(item.key, item.fields)["host"]
+    wanted = final["address"][item.key]["host"]
+    owner = state["address"].get(item.key, final["address"][item.key])["host"]
     # A host of the file that gives its address away has another one; any other host would lose its only one.
-    if owner != item.fields["host"] and _is_bare(owner, final):
+    if owner is not None and owner != wanted and _is_bare(owner, final):
         yield Problem(item.where("address"), f"{item.key} belongs to host {owner} already")
+    nic = final["nic"].get(item.fields.get("nic") or "")
+    if nic and nic["host"] != wanted:
+        yield Problem(item.where("nic"), f"nic {item.fields['nic']} is not one of host {wanted}")
 
 
 def _is_bare(owner: str, final: State) -> bool:
@@ -109,6 +120,11 @@ def _host(item: Item, state: State, final: State) -> Iterator[Problem]:
     wanted = item.fields.get("state")
     if known and wanted and (wrong := objection(item.key, known["state"], wanted)):
         yield Problem(item.where("state"), wrong)
+    if known and known["rack"] != (rack := final["host"][item.key].get("rack")):
+        mine = [fields for fields in final["rack_slot"].values() if fields["host"] == item.key]
+        if other := next((fields for fields in mine if fields["rack"] != rack), None):
+            words = f"host {item.key} occupies unit {other['unit']} of rack {other['rack']}: free that first"
+            yield Problem(item.where("rack"), words)
     seen = [item.key]
     via = final["host"][item.key].get("ssh_via")
     while via is not None and via in final["host"]:
@@ -118,6 +134,59 @@ def _host(item: Item, state: State, final: State) -> Iterator[Problem]:
             return
         seen.append(via)
         via = final["host"][via].get("ssh_via")
+
+
+def _rack_slot(item: Item, _state: State, final: State) -> Iterator[Problem]:
+    rack, unit, host = (item.fields[name] for name in ("rack", "unit", "host"))
+    if rack is None:
+        yield Problem(item.where("unit"), f"host {host} stands in no rack: give it one as idc/room/rack")
+        return
+    height = final["rack"].get(rack, {}).get("units", RACK_UNITS)
+    if unit > height:
+        yield Problem(item.where("unit"), f"rack {rack} has {height} units, unit {unit} lies above them")
+    place = final["host"].get(host, {}).get("rack")
+    if host in final["host"] and place != rack:
+        where = f"in rack {place}" if place else "in no rack"
+        yield Problem(item.where("rack"), f"host {host} stands {where} and cannot occupy a unit of {rack}")
+
+
+def _rack(item: Item, state: State, final: State) -> Iterator[Problem]:
+    units = item.fields.get("units", RACK_UNITS)
+    if units >= state["rack"].get(item.key, {}).get("units", RACK_UNITS):
+        return
+    taken = [fields["unit"] for fields in final["rack_slot"].values() if fields["rack"] == item.key]
+    if taken and max(taken) > units:
+        words = f"unit {max(taken)} of rack {item.key} is occupied: it cannot have only {units}"
+        yield Problem(item.where("units"), words)
+
+
+def _prefix(item: Item, state: State, final: State) -> Iterator[Problem]:
+    fields = final["prefix"][item.key]
+    vlan = final["vlan"].get(fields.get("vlan") or "")
+    if vlan and fields.get("idc") and vlan["idc"] != fields["idc"]:
+        words = f"VLAN {fields['vlan']} is one of IDC {vlan['idc']}, the prefix is in {fields['idc']}"
+        yield Problem(item.where("vlan"), words)
+    known = state["prefix"].get(item.key)
+    if known and fields.get("aggregate") and not known["aggregate"]:
+        inside = (key for key, one in final["address"].items() if one["prefix"] == item.key)
+        if (left := next(inside, None)) is not None:
+            words = (
+                f"address {left} would lie in no prefix but an aggregate: declare one inside that holds it"
+            )
+            yield Problem(item.where("aggregate"), f"{words}, and the address with it")
+
+
+def _change(item: Item, state: State, final: State) -> Iterator[Problem]:
+    known = state["change"].get(item.key)
+    wanted = item.fields.get("state")
+    if known and wanted and (wrong := changes.objection(item.key, known["state"], wanted)):
+        yield Problem(item.where("state"), wrong)
+    start, end = (final["change"][item.key].get(name) for name in ("window_start", "window_end"))
+    if (start is None) != (end is None):
+        missing = "window_start" if start is None else "window_end"
+        yield Problem(item.where(missing), f"a window has two ends: {missing} is missing")
+    elif start and end and moment(end) <= moment(start):
+        yield Problem(item.where("window_end"), f"the window ends at {end}, before it begins at {start}")
 
 
 def _block_device(item: Item, _state: State, _final: State) -> Iterator[Problem]:
@@ -137,11 +206,22 @@ def _app(item: Item, _state: State, final: State) -> Iterator[Problem]:
         yield Problem(item.where("image_registry"), f"app {item.key} needs a registry: {what}")
 
 
-def _spec(item: Item, _state: State, final: State) -> Iterator[Problem]:
+def _kept(item: Item, state: State, _final: State) -> Iterator[Problem]:
+    known = state[item.kind].get(item.key)
+    if known and known["document"] != item.fields["document"]:
+        what = "specification" if item.kind == "app_spec_version" else "configuration"
+        words = (
+            f"{what} {item.key} is another one and is never changed: leave its number out to make the next"
+        )
+        yield Problem(item.where("document"), words)
+
+
+def _spec(item: Item, state: State, final: State) -> Iterator[Problem]:
+    yield from _kept(item, state, final)
     for name in item.fields["document"]["overrides"]:
         if name not in final["environment"]:
             hint = meant(name, list(final["environment"])) or "declare it under `environments`"
-            place = (*item.position, "overrides", name)
+            place = (*item.where("document"), "overrides", name)
             yield Problem(place, f"there is no environment {name!r} in the file or the CMDB: {hint}")
 
 
@@ -172,7 +252,12 @@ def _with_role(role: str, use: str) -> Callable[[Item, State, State], Iterator[P
 
 
 _RULES: dict[str, Callable[[Item, State, State], Iterator[Problem]]] = {
+    "rack": _rack,
+    "rack_slot": _rack_slot,
+    "prefix": _prefix,
     "address": _address,
+    "change": _change,
+    "app_config": _kept,
     "host": _host,
     "block_device": _block_device,
     "registry": _registry,

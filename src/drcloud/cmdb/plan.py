@@ -8,18 +8,16 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import ValidationError
-
-from drcloud.cmdb import checks
+from drcloud.cmdb import checks, parts
 from drcloud.cmdb import prune as prunes
-from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Problem
 from drcloud.cmdb.ipam import PORTS, SLOTS, first_free, port_owner, port_pool
-from drcloud.cmdb.items import Item, flatten
+from drcloud.cmdb.items import Item, flatten, slots, versions
 from drcloud.cmdb.state import State
 
+FIRST = {"host": "planned", "change": "draft"}
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 
@@ -98,10 +96,16 @@ def make(document: Document, state: State, *, prune: bool = False) -> Plan:
     if duplicates:
         return Plan((), tuple(duplicates))
     gone = prunes.removed(document, items, state) if prune else {}
-    changes = [Change(kind, key, "delete", state[kind][key], {}) for kind, key in gone]
-    changes += [*_removals(document, items, state), *_writes(items, state, gone)]
+    lost = parts.lost(document, items, state)
+    away = {**gone, **lost}
+    changes = [Change(kind, key, "delete", state[kind][key], {}) for kind, key in away]
+    changes += _writes(items, state, away)
     final = _final(state, changes)
-    problems = (*checks.all_of(items, state, final), *prunes.objections(gone, final, state))
+    problems = (
+        *checks.all_of(items, state, final),
+        *parts.takeovers(items, state, away),
+        *prunes.objections(gone, final, state),
+    )
     if problems:
         return Plan((), problems)
     return Plan((*changes, *_ports(document, final)), ())
@@ -112,80 +116,32 @@ def _items(document: Document, state: State) -> Iterator[Item]:
     only = next(iter(registries)) if len(registries) == 1 else None
     for item in flatten(document, state["prefix"], only):
         yield _settled(item, state)
-    for number, app in enumerate(document.apps):
-        yield from _spec(app.name, app.spec, state, number)
+    yield from slots(document, state)
+    yield from versions(document, state)
 
 
 def _settled(item: Item, state: State) -> Item:
-    """Leave out what a file only says of a beginning: a host's state ``planned``, an app's registry."""
+    """Leave out what a file only says of a beginning: the first state of a host or a change."""
     known = state[item.kind].get(item.key)
-    if known is not None and item.kind == "host" and item.fields.get("state") == "planned":
+    if known is not None and item.kind in FIRST and item.fields.get("state") == FIRST[item.kind]:
         fields = {name: value for name, value in item.fields.items() if name != "state"}
         return Item(item.kind, item.key, fields, item.position, item.at)
     return item
 
 
-def _spec(app: str, spec: AppSpec, state: State, number: int) -> Iterator[Item]:
-    """Yield a new version of a specification if it differs from the present one."""
-    known = state["app"].get(app)
-    present = known["spec_version"] if known else 0
-    if known and _same(state["app_spec_version"][f"{app}/{present}"]["document"], spec):
-        return
-    fields = {"app": app, "number": present + 1, "document": spec.model_dump(mode="json")}
-    place = ("apps", number, "spec")
-    yield Item("app_spec_version", f"{app}/{present + 1}", fields, place, dict.fromkeys(fields, ()))
-
-
-def _same(stored: Fields, spec: AppSpec) -> bool:
-    try:
-        return AppSpec.model_validate(stored) == spec
-    except ValidationError:
-        return False
-
-
-def _removals(document: Document, items: list[Item], state: State) -> Iterator[Change]:
-    """Yield what must go because the file gives a whole list in which it is missing."""
-    wanted = {(item.kind, item.key): item for item in items}
-    hosts = {entry.name for entry in document.hosts}
-    with_disks = {entry.name for entry in document.hosts if "block_devices" in entry.model_fields_set}
-    with_keys = {entry.name for entry in document.hosts if "host_keys" in entry.model_fields_set}
-    placements = {f"{entry.app}@{entry.env}" for entry in document.placements}
-    owned = (
-        ("address", "host", hosts),
-        ("block_device", "host", with_disks),
-        ("host_key", "host", with_keys),
-        ("placement_host", "placement", placements),
-        ("placement_lb", "placement", placements),
-    )
-    for kind, owner, owners in owned:
-        for key, fields in state[kind].items():
-            item = wanted.get((kind, key))
-            gone = item is None and fields[owner] in owners
-            # An address that moves to another host is taken away first, for a host has only one.
-            moved = item is not None and kind == "address" and item.fields["host"] != fields["host"]
-            if gone or (moved and fields["host"] in hosts):
-                yield Change(kind, key, "delete", fields, {})
-
-
 def _writes(items: Iterable[Item], state: State, gone: Container[tuple[str, str]]) -> Iterator[Change]:
-    versions = {
-        item.fields["app"]: item.fields["number"] for item in items if item.kind == "app_spec_version"
+    present = {
+        item.fields["app"]: item.fields["number"]
+        for item in items
+        if item.kind == "app_spec_version" and item.position[:1] == ("apps",)
     }
-    hosts = {item.key for item in items if item.kind == "host"}
     for item in items:
         known = state[item.kind].get(item.key)
-        if (
-            known
-            and item.kind == "address"
-            and known["host"] != item.fields["host"]
-            and known["host"] in hosts
-        ):
-            known = None
         if (item.kind, item.key) in gone:
             known = None
         fields = dict(item.fields)
-        if item.kind == "app" and item.key in versions:
-            fields["spec_version"] = versions[item.key]
+        if item.kind == "app" and item.key in present:
+            fields["spec_version"] = present[item.key]
         if known is None:
             yield Change(item.kind, item.key, "create", {}, fields, _former(item, state))
             continue

@@ -149,8 +149,8 @@ CASES = {
         "11: placements[0]: placement demo@prod has load balancers and needs lb_port",
     ),
     "lb pools": (
-        HEAD + "lb_pools: [{name: x}]\n",
-        "9: lb_pools: are derived from placements: leave them out",
+        HEAD + "lb_pools: [{name: x, vip: none, port: 80}]\n",
+        "9: lb_pools[0].vip: there is no vip 'none' in the file or the CMDB",
     ),
     "same serial": (
         HEAD.replace("10.90.0.11}", "10.90.0.11, serial: X}")

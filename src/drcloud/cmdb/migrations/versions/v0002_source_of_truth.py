@@ -7,6 +7,8 @@ SQLite cannot alter a constraint: ``prefix`` and ``address`` are copied into new
 has switched foreign keys off and looks for broken ones afterwards (``drcloud.cmdb.schema``).
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -86,15 +88,15 @@ def _plain(name: str) -> str:
     return name.removeprefix("new_")
 
 
-def _text(name: str, length: int, *, null: bool = False) -> sa.Column:
+def _text(name: str, length: int, *, null: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.String(length=length), nullable=null)
 
 
-def _number(name: str, *, null: bool = False) -> sa.Column:
+def _number(name: str, *, null: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.Integer(), nullable=null)
 
 
-def _row(name: str, *, null: bool = False) -> sa.Column:
+def _row(name: str, *, null: bool = False) -> sa.Column[Any]:
     return sa.Column(name, ROW, nullable=null)
 
 

@@ -1,0 +1,51 @@
+"""Entries of what stands in front of placements."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from drcloud.cmdb.document.values import (
+    AddressKey,
+    Attrs,
+    Entry,
+    Fingerprint,
+    Label,
+    Port,
+    Reference,
+    Text,
+    Time,
+    VrrpId,
+)
+
+
+class VipEntry(Entry):
+    """An address that moves between load balancers."""
+
+    name: Label
+    address: AddressKey
+    vrrp_id: VrrpId | None = None
+    attrs: Attrs
+
+
+class CertificateEntry(Entry):
+    """A TLS certificate, without its key: ``key`` says where that is."""
+
+    name: Label
+    subject: Text
+    issuer: Text
+    not_after: Time
+    fingerprint: Fingerprint
+    key: Reference | None = None
+    attrs: Attrs
+
+
+class LbPoolEntry(Entry):
+    """A port of a VIP, and the placement (``app@env``) that answers there."""
+
+    name: Label
+    vip: Label
+    port: Port
+    mode: Literal["http", "tcp"] = "http"
+    placement: Text | None = None
+    certificate: Label | None = None
+    attrs: Attrs

@@ -1,0 +1,1 @@
+"""Rows as entries of an import file, for ``drcloud.cmdb.exporter``."""

@@ -1,0 +1,9 @@
+"""An import file flattened: the rows it wants, by natural key, each with its place in the file."""
+
+from drcloud.cmdb.items.flat import flatten
+from drcloud.cmdb.items.item import Item
+from drcloud.cmdb.items.prefixes import PrefixTable
+from drcloud.cmdb.items.slots import slots
+from drcloud.cmdb.items.versions import versions
+
+__all__ = ["Item", "PrefixTable", "flatten", "slots", "versions"]
