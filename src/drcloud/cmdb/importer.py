@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import csvfile, exporter, joined, yamlfile
+from drcloud.cmdb import csvfile, exporter, joined, ports, yamlfile
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb import state as states
 from drcloud.cmdb.base import Base, Declared
 from drcloud.cmdb.csvfile import CsvFile
+from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Source
 from drcloud.cmdb.natural import Field, Kind, kinds
 from drcloud.cmdb.plan import Change
@@ -98,7 +99,24 @@ def _planned(
     whole.fail(plan.problems)
     if request.prune:
         _refuse_remembered(session, loaded, plan.changes)
-    return plan.changes
+    return (*plan.changes, *_unused_ports(session, whole.document, loaded, plan.changes))
+
+
+def _unused_ports(
+    session: Session, document: Document, loaded: states.Loaded, changes: Iterable[Change]
+) -> Iterator[Change]:
+    """Yield the removal of ports that hosts which left the file's placements need no more."""
+    placements = {f"{entry.app}@{entry.env}" for entry in document.placements}
+    named = {f"{entry.pool}/{entry.owner}" for entry in document.allocations}
+    kept = named | {key for kind, key in removals(changes) if kind == "allocation"}
+    back = {one.key: one.after for one in changes if (one.kind, one.action) == ("placement_host", "create")}
+    state = {
+        **loaded.documents,
+        "placement_host": {**loaded.documents["placement_host"], **back},
+    }
+    for key in ports.unused(session, state, placements):
+        if key not in kept:
+            yield Change("allocation", key, "delete", state["allocation"][key], {})
 
 
 def _require_agreed(changes: tuple[Change, ...], request: Request) -> None:
