@@ -36,8 +36,14 @@ def _as_postgres(*command: str | Path) -> list[str]:
 
 
 def _serves(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    """Tell whether the server takes connections: it listens before it does."""
+    import psycopg
+
+    try:
+        psycopg.connect(f"postgresql://drcloud@127.0.0.1:{port}/postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -60,6 +60,15 @@ class Groups:
         """Make a group a child of another."""
         self.children[parent][child] = None
 
+    def nest_all(self, line: Sequence[str]) -> None:
+        """Make each group of a line a child of the one before, and only of that one of the line."""
+        for depth, group in enumerate(line):
+            for parent in line[: max(depth - 1, 0)]:
+                self.children[parent].pop(group, None)
+        for parent, child in pairwise(line):
+            if parent != child:
+                self.nest(parent, child)
+
 
 def by_path(
     groups: Groups, rule: str, levels: tuple[Path, ...], hosts: Mapping[str, Mapping[str, Any]]
@@ -74,9 +83,7 @@ def by_path(
             buckets[values].append(name)
     for values, members in sorted(buckets.items()):
         line = [groups.name(*_parts(levels, values[: depth + 1])) for depth in range(len(values))]
-        for parent, child in pairwise(line):
-            if parent != child:
-                groups.nest(parent, child)
+        groups.nest_all(line)
         groups.join(line[-1], members, rule, "/".join(values))
     return bool(buckets)
 

@@ -42,6 +42,23 @@ HOSTNAMES = {
 BY_NAME: tuple[Path, ...] = (("dr_name",),)
 
 
+# The options that ``parse`` reads.
+NAMES = (
+    *FILTERS,
+    "where",
+    "allow_empty",
+    "fields",
+    "hostname",
+    "duplicates",
+    "group_by",
+    "as_of",
+    "drift",
+    "compose",
+    "groups",
+    "keyed_groups",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of a source that decide which hosts, variables and groups there are."""

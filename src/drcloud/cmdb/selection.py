@@ -78,7 +78,9 @@ def check_names(name: str, values: Iterable[str], known: Iterable[str]) -> None:
     names = sorted(set(known))
     for value in values:
         if value not in names:
-            hint = meant(value, names) or f"known are {', '.join(names) or 'none'}"
+            hint = meant(value, names) or (
+                f"known are {', '.join(names)}" if names else "the CMDB has none yet"
+            )
             raise NotFoundError(f"option {name}: there is no {NOUNS.get(name, name)} {value!r}: {hint}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -240,8 +240,14 @@ def _by_host(
 def _block_devices(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
     names = ("path", "serial", "wwn", "purpose")
     columns = [getattr(BlockDevice, name) for name in names]
-    query = select(BlockDevice.host_id, *columns).order_by(BlockDevice.id)
-    return _documents(names, _by_host(session, reach, BlockDevice.host_id, query))
+    query = select(BlockDevice.host_id, *columns)
+    found = _documents(names, _by_host(session, reach, BlockDevice.host_id, query))
+    return {host_id: in_order(disks) for host_id, disks in found.items()}
+
+
+def in_order(disks: Iterable[Document]) -> tuple[Document, ...]:
+    """Return disks in an order that follows from them alone, so that the past has it too."""
+    return tuple(sorted(disks, key=lambda disk: [disk[name] or "" for name in ("path", "serial", "wwn")]))
 
 
 def _addresses(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:

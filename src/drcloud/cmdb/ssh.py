@@ -31,7 +31,7 @@ def default_directory() -> Path:
 
 def config_text(snapshot: Snapshot, identity_file: str | None, known_hosts: str) -> str:
     """Return an ``ssh_config`` that reaches each host by its name or address, through its bastion."""
-    blocks = [_block(host) for host in snapshot.hosts if host.address]
+    blocks = [_block(host) for host in (*snapshot.hosts, *snapshot.others) if host.address]
     # Last, and once for all: ssh takes the first value it finds and reads the file anew for each connection.
     common = [
         "Host *",
@@ -74,18 +74,28 @@ def proxy_jump(host: HostRow, known: Mapping[str, HostRow]) -> str:
 
 
 def write(snapshot: Snapshot, directory: str | Path, identity_file: str | None = None) -> bool:
-    """Write ``config`` and ``known_hosts`` into the directory; return whether anything changed.
+    """Write ``config`` and ``known_hosts`` into the directory; return whether anything changed."""
+    return install(texts(snapshot, directory, identity_file), directory)
+
+
+def texts(snapshot: Snapshot, directory: str | Path, identity_file: str | None = None) -> dict[str, str]:
+    """Return what belongs into ``known_hosts`` and ``config`` of the directory."""
+    folder = Path(directory).absolute()
+    return {
+        KNOWN_HOSTS: known_hosts_text(snapshot),
+        CONFIG: config_text(snapshot, identity_file, str(folder / KNOWN_HOSTS)),
+    }
+
+
+def install(files: Mapping[str, str], directory: str | Path) -> bool:
+    """Put files into the directory; return whether anything changed.
 
     Each file is replaced at once and only when its content differs, so many readers may share it.
     """
     folder = Path(directory).absolute()
-    texts = {
-        KNOWN_HOSTS: known_hosts_text(snapshot),
-        CONFIG: config_text(snapshot, identity_file, str(folder / KNOWN_HOSTS)),
-    }
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        changed = [name for name, text in texts.items() if _replace(folder / name, text)]
+        changed = [name for name, text in files.items() if _replace(folder / name, text)]
     except OSError as error:
         raise InvalidInputError(
             f"cannot write the SSH configuration in {folder}: {error.strerror}; "

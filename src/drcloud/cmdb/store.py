@@ -17,7 +17,7 @@ from drcloud.cmdb import actor as actors
 from drcloud.cmdb import changelog, engine, schema
 from drcloud.cmdb.operational import Sequence
 from drcloud.cmdb.trouble import label, translated
-from drcloud.errors import CmdbError
+from drcloud.errors import CmdbError, CmdbUnreachableError
 
 
 class Store:
@@ -111,7 +111,7 @@ class Store:
 
 def _require_file(url: URL) -> None:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        raise CmdbError(f"there is no CMDB in {label(url)} yet: run `drcloud init`")
+        raise CmdbUnreachableError(f"there is no CMDB in {label(url)} yet: run `drcloud init`")
 
 
 def _make_directory(url: URL) -> None:
