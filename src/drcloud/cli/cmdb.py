@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from drcloud.cli import files, objects
+from drcloud.cli import files, objects, sync
+from drcloud.cmdb import networks
 from drcloud.cmdb import state as states
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
@@ -29,6 +31,7 @@ Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket,
 app.command("set")(objects.set_)
 app.command("import")(files.import_)
 app.command("export")(files.export)
+app.add_typer(sync.app, name="sync", help="Pull from another source of truth, as NetBox.")
 
 
 def init() -> None:
@@ -58,12 +61,13 @@ def show(
         _require_kind(kind)
     with store.read() as session:
         state = states.load(session).documents
+        usage = _usage(session, name) if kind == "prefix" and name in state["prefix"] else {}
     if kind is None:
         _show_counts(state, as_json)
     elif name is None:
         _show_list(kind, _listed(kind, state), as_json)
     else:
-        _show_one(kind, name, state, as_json)
+        _show_one(kind, name, state, usage, as_json)
 
 
 @app.command("log")
@@ -120,7 +124,13 @@ def _listed(kind: str, state: states.State) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def _show_one(kind: str, name: str, state: states.State, as_json: bool) -> None:
+def _usage(session: Session, name: str) -> dict[str, Any]:
+    """Return a prefix's place in the tree and how full it is; no field says so, for it follows."""
+    usage = networks.usage(session, networks.find(session, name))
+    return {**usage._asdict(), "children": list(usage.children), "free": usage.free}
+
+
+def _show_one(kind: str, name: str, state: states.State, derived: Mapping[str, Any], as_json: bool) -> None:
     fields = state[kind].get(name)
     if fields is None:
         hint = meant(name, list(state[kind])) or f"`drcloud cmdb show {kind}` lists what is known"
@@ -129,7 +139,7 @@ def _show_one(kind: str, name: str, state: states.State, as_json: bool) -> None:
         other: [{"key": key, **row} for key, row in state[other].items() if row.get(kind) == name]
         for other in _parts(kind)
     }
-    document = {**fields, **{other: rows for other, rows in parts.items() if rows}}
+    document = {**fields, **derived, **{other: rows for other, rows in parts.items() if rows}}
     if as_json:
         _print_json({"key": name, **document})
     else:

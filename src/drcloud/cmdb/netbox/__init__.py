@@ -1,0 +1,1 @@
+"""Pulling declared state from NetBox: read all of it or fail, plan (pure), apply in one transaction."""
