@@ -45,6 +45,12 @@ class LockedError(DrcloudError):
     exit_code = ExitCode.LOCKED
 
 
+class DeniedError(DrcloudError):
+    """A policy forbids it: it needs a change ticket, or one that covers it."""
+
+    exit_code = ExitCode.DENIED
+
+
 class CmdbError(DrcloudError):
     """The CMDB is unavailable, locked, corrupt or of another schema version."""
 

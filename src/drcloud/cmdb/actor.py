@@ -1,4 +1,4 @@
-"""Who is acting: the name that stands in ``change_log`` and deployments."""
+"""Who is acting, and under which ticket: what stands in ``change_log`` and deployments."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def current() -> str:
     """
     said = os.environ.get("DRCLOUD_ACTOR") or _jenkins() or f"{_account()}@{socket.gethostname()}"
     return said[:LONGEST]
+
+
+def ticket() -> str | None:
+    """Return the change ticket under which this process writes (``DRCLOUD_TICKET``), if one was named."""
+    return os.environ.get("DRCLOUD_TICKET") or None
 
 
 def _jenkins() -> str | None:

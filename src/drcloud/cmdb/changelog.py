@@ -6,13 +6,16 @@ a reader that follows ``seq`` never skips a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import event, insert, inspect, select, update
+from sqlalchemy import UpdateBase, event, insert, inspect, select, update
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
+from drcloud.cmdb import actor as actors
+from drcloud.cmdb import policy
 from drcloud.cmdb.base import Base, Declared, Document, now
 from drcloud.cmdb.natural import Naming, kind_of, kinds
 from drcloud.cmdb.operational import ChangeLog, Sequence
@@ -42,7 +45,11 @@ def begin(session: Session, unit: Unit) -> None:
     if not unit.reason.strip():
         raise InvalidInputError("a declared write needs a reason: say why in one line")
     lock(session, DECLARED)
+    if unit.ticket is None:
+        unit = replace(unit, ticket=actors.ticket())
     session.info["unit"] = unit
+    session.info["guard"] = policy.guard(session, unit.ticket)
+    _watch()
 
 
 def lock(session: Session, counter: str) -> int:
@@ -70,12 +77,14 @@ def _record(session: Session, _flush: UOWTransaction) -> None:
         raise RuntimeError(
             f"declared rows are written with Store.write only: {rows[0]['kind']} {rows[0]['key']}"
         )
+    policy.enforce(session, session.info["guard"], [policy.Row.of(row) for row in rows])
     first = advance(session, DECLARED, len(rows))
-    moment = now()
+    # One moment for the whole unit: no time lies in the middle of it.
+    at = session.info.setdefault("at", now())
     for number, row in enumerate(rows, first):
         row |= {
             "seq": number,
-            "at": moment,
+            "at": at,
             "actor": unit.actor,
             "reason": unit.reason,
             "ticket": unit.ticket,
@@ -86,22 +95,59 @@ def _record(session: Session, _flush: UOWTransaction) -> None:
 @event.listens_for(RecordedSession, "do_orm_execute")
 def _refuse_bulk(state: ORMExecuteState) -> None:
     """Refuse statements that write declared rows past the log."""
-    writes = state.is_insert or state.is_update or state.is_delete
-    mapper = state.bind_mapper
-    if writes and mapper is not None and issubclass(mapper.class_, Declared):
-        raise RuntimeError(f"bulk writes of {mapper.class_.__name__} would not be logged: change rows")
+    statement = state.statement
+    if isinstance(statement, UpdateBase) and getattr(statement.table, "name", None) in kinds():
+        raise RuntimeError(f"bulk writes of {statement.table} would not be logged: change rows")
+
+
+@cache
+def _watch() -> None:
+    """Have the old value of a field loaded before it is replaced, also of a row that has expired."""
+    for kind in kinds().values():
+        for field in kind.fields.values():
+            event.listen(getattr(kind.model, field.column), "set", _replaced, active_history=True)
+
+
+def _replaced(_row: Base, _value: Any, _old: Any, _initiator: Any) -> None:
+    """Do nothing: that somebody listens makes SQLAlchemy load the old value."""
 
 
 def _changes(session: Session) -> Iterator[Document]:
-    naming = Naming(session, _declared(session.new))
-    for row in reversed(_declared(session.deleted)):
-        yield _row(naming, row, "delete", naming.document(row), None)
-    for row in _declared(session.new):
-        yield _row(naming, row, "create", None, naming.document(row))
-    for row in _declared(session.dirty):
-        before, after = naming.document(row, _before(row)), naming.document(row)
-        if before != after:
-            yield _row(naming, row, "update", before, after)
+    """Yield what a flush has written as a story that can be undone from its end.
+
+    Each entry tells other rows by the keys they have at that point of the story: first what went,
+    then what has another key now, one after the other, then the rest by the keys of now.
+    """
+    new, dirty, gone = (_declared(rows) for rows in (session.new, session.dirty, session.deleted))
+    now_named, earlier = Naming(session, new), _Before(session, new, [*dirty, *gone])
+    for row in reversed(gone):
+        yield _row(earlier, row, "delete", earlier.document(row, _before(row)), None)
+    moved = [row for row in dirty if now_named.key(row) != earlier.key(row)]
+    for number, row in enumerate(moved, 1):
+        yield from _update(_Before(session, new, moved[number:]), row)
+    for row in new:
+        yield _row(now_named, row, "create", None, now_named.document(row))
+    told = frozenset(moved)
+    for row in dirty:
+        if row not in told:
+            yield from _update(now_named, row)
+
+
+class _Before(Naming):
+    """Natural keys where some rows still have the fields of before the flush."""
+
+    def __init__(self, session: Session, unsaved: Iterable[Base], pending: Iterable[Base]) -> None:
+        super().__init__(session, unsaved)
+        self._pending = frozenset(pending)
+
+    def key(self, row: Base) -> str:
+        return self._key(kind_of(row), _before(row)) if row in self._pending else super().key(row)
+
+
+def _update(naming: Naming, row: Base) -> Iterator[Document]:
+    before, after = naming.document(row, _before(row)), naming.document(row)
+    if before != after:
+        yield _row(naming, row, "update", before, after)
 
 
 def _declared(rows: Any) -> list[Base]:

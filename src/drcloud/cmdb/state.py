@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb.base import Base, Document
+from drcloud.cmdb.declared import moment_text
 from drcloud.cmdb.natural import Kind, Naming, join_key, kinds
 
 State = Mapping[str, Mapping[str, Document]]
@@ -59,10 +60,10 @@ def read(session: Session) -> dict[str, dict[str, Document]]:
 def _document(kind: Kind, row: Sequence[Any], keys: Mapping[str, Mapping[int, str]]) -> Document:
     """Return a row as a document; what refers to a row of the same kind keeps its id for now."""
     return {
-        name: keys[one.target].get(value) if one.target in keys else _plain(value)
+        name: keys[one.target].get(value) if one.target and one.target in keys else _plain(value)
         for (name, one), value in zip(kind.fields.items(), row, strict=True)
     }
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return moment_text(value) if isinstance(value, datetime) else value

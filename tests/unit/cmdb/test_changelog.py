@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from drcloud.cmdb.base import Document
@@ -118,10 +118,55 @@ def test_declared_rows_are_not_written_without_a_reason(store: Store) -> None:
 
 def test_bulk_writes_are_refused(filled: Store) -> None:
     with (
-        pytest.raises(RuntimeError, match="Host would not be logged"),
+        pytest.raises(RuntimeError, match="of host would not be logged"),
         filled.write(reason="bulk") as session,
     ):
         session.execute(update(Host).values(role="lb"))
+
+
+def test_writes_of_a_whole_table_are_refused(filled: Store) -> None:
+    with (
+        pytest.raises(RuntimeError, match="of idc would not be logged"),
+        filled.write(reason="bulk") as session,
+    ):
+        session.execute(insert(Idc.__table__).values(code="x"))
+
+
+def test_a_row_that_was_expired_is_logged_with_what_it_was(filled: Store) -> None:
+    seq = filled.declared_seq()
+    with filled.write(reason="blind") as session:
+        host = session.scalars(select(Host).where(Host.name == "dk-01")).one()
+        session.expire(host)
+        host.state, host.rack = "provisioning", None
+    [row] = entries(filled, seq)
+    before: Document = row.before or {}
+    assert (before["state"], before["rack"]) == ("planned", "bj1/r1/a01")
+
+
+def test_one_moment_for_a_unit_of_several_flushes(store: Store) -> None:
+    for unit in ("a", "b"):
+        with store.write(reason=unit) as session:
+            session.add(Idc(code=f"{unit}-1"))
+            session.flush()
+            session.add(Idc(code=f"{unit}-2"))
+    logged = entries(store)
+    assert [row.at for row in logged[:2]] == [logged[0].at] * 2
+    assert [row.at for row in logged[2:]] == [logged[2].at] * 2
+    assert logged[0].at < logged[2].at
+
+
+def test_a_deletion_beside_a_rename_is_told_by_the_names_of_before(filled: Store) -> None:
+    seq = filled.declared_seq()
+    with filled.write(reason="swap") as session, session.no_autoflush:
+        host = session.scalars(select(Host).where(Host.name == "dk-01")).one()
+        session.delete(host.block_devices[0])
+        host.block_devices[1].purpose = "raw"
+        host.name = "dk-99"
+    assert [(row.action, row.kind, row.key) for row in entries(filled, seq)] == [
+        ("delete", "block_device", "dk-01:S-1"),
+        ("update", "host", "dk-99"),
+        ("update", "block_device", "dk-99:/dev/sdb"),
+    ]
 
 
 def test_a_reader_cannot_write(filled: Store) -> None:
