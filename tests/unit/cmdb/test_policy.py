@@ -1,4 +1,4 @@
-"""Writes that need a change ticket: who belongs to an environment, what covers it, and what cannot be got around."""
+"""Writes that need a change ticket: what belongs to an environment, what covers it, what is no way around."""
 
 from __future__ import annotations
 
