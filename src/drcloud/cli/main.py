@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drcloud import __version__
-from drcloud.cli import cmdb, compliance, deploy, inventory, lab, release, run, schedule
+from drcloud.cli import cmdb, compliance, deploy, doctor, inventory, lab, release, run, schedule
 from drcloud.cli.border import guarded
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
 app.add_typer(schedule.app, name="schedule", help="Playbooks that run by the calendar.")
 app.add_typer(lab.app, name="lab", help="Real Docker hosts on this machine, to try and to test.")
 app.command("init")(cmdb.init)
+app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
 app.command("deploy")(deploy.deploy)
 app.command("status")(deploy.status)
