@@ -64,9 +64,11 @@ def read(session: Session, written: Collection[tuple[str, Document]]) -> Usage:
 def _specs(
     session: Session, written: Iterable[tuple[str, Document]]
 ) -> Iterator[tuple[tuple[str, int], AppSpec]]:
-    """Yield the versions of specifications that written apps had and have."""
+    """Yield the versions of specifications that written apps had and have, or would have."""
     stored = select(AppSpecVersion.document).join(AppSpecVersion.app)
     for kind, fields in written:
+        if kind == "app_spec_version":
+            yield (fields["app"], fields["number"]), AppSpec.model_validate(fields["document"])
         if kind == "app":
             name, number = fields["name"], fields["spec_version"]
             query = stored.where(App.name == name, AppSpecVersion.number == number)
