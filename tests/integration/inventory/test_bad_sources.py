@@ -49,7 +49,7 @@ BAD = {
     "ssh: {directory: /proc/nothing}": "cannot write the SSH configuration in /proc/nothing",
     "ssh: [directory]": "ssh",
     "url: oracle://x": "'oracle://x' is not usable",
-    "compose: {broken: dr_role ==}": "Could not set broken for host bastion-01",
+    "compose: {broken: dr_role ==}": "bad7.cmdb.yml: option compose.broken: the expression 'dr_role ==' ",
     "groups: {broken: no_such_variable == 1}": "Could not add host bastion-01 to group broken",
     "keyed_groups: [{key: no_such_variable}]": "Could not generate group for host bastion-01",
     # db-01 and dk-01 could be grouped, the bastion cannot: half a fleet is withdrawn.

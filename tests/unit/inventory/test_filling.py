@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible.inventory.data import InventoryData
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils._filling import fill, withdraw
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._filling import can_write, fill, withdraw
 from drcloud.cmdb import inventory as model
 
 
@@ -48,19 +48,32 @@ def test_both_ways_give_the_same(fleet):
 
 def test_this_ansible_core_takes_the_fast_way(fleet, monkeypatch):
     calls: list[str] = []
+    assert can_write(InventoryData)
     monkeypatch.setattr(InventoryData, "add_child", lambda *arguments: calls.append(arguments[2]))
     filled(fleet, None)
     assert not [name for name in calls if name in {"dk-01", "dk-02", "lb-01", "bastion-01"}]
 
 
-def test_an_unknown_shape_takes_the_public_way(fleet, monkeypatch):
-    monkeypatch.delattr("ansible.inventory.group.Group.clear_hosts_cache")
-    monkeypatch.setattr(
-        "ansible.inventory.group.Group.add_host", lambda group, host: host.groups.append(group)
-    )
-    monkeypatch.setattr("ansible.inventory.group.Group.add_child_group", lambda *_: True)
-    inventory = filled(fleet, None)
-    assert "role_docker" in {group.name for group in inventory.hosts["dk-02"].groups}
+def test_another_kind_of_inventory_takes_the_public_way(fleet):
+    class Counting(InventoryData):
+        """Keeps a book of its own, which a direct write does not reach."""
+
+        def add_host(self, host, group=None, port=None):
+            name = super().add_host(host, group, port)
+            self.hosts[name].__dict__["calls"] = self.hosts[name].__dict__.get("calls", 0) + 1
+            return name
+
+    assert can_write(InventoryData)
+    assert not can_write(Counting)
+    inventory, found = Counting(), model.build(fleet)
+    fill(inventory, found, model.names(found.groups))
+    assert all(host.calls == 1 for host in inventory.hosts.values())
+    assert inventory.hosts["dk-02"].vars["dr_role"] == "docker"
+
+
+def test_merged_variables_take_the_public_way(monkeypatch):
+    monkeypatch.setattr("ansible.constants.DEFAULT_HASH_BEHAVIOUR", "merge")
+    assert not can_write.__wrapped__(InventoryData)
 
 
 @pytest.mark.parametrize("direct", [True, False])
