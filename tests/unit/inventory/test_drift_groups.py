@@ -1,0 +1,49 @@
+"""Drift: what was seen against what should be, and the groups of hosts that it makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from drcloud.cmdb import drift
+from drcloud.cmdb.drift import Desired, Observed, Seen
+from drcloud.cmdb.inventory import build
+from drcloud.cmdb.options import parse
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+WANTED = Desired("rt67", "sha256:a", "r1", "d1")
+
+
+def seen(revision="r1", status="running", age=0):
+    moment = NOW - timedelta(hours=age)
+    return Seen("rt67", "sha256:a", revision, "a", status, "healthy", moment, moment)
+
+
+def test_hosts_by_kind_of_drift(fleet):
+    [placement] = fleet.placements
+
+    def of(instances, looks=("dk-01", "dk-02")):
+        observed = Observed({("demo", "prod"): WANTED}, instances, dict.fromkeys(looks, NOW))
+        return drift.hosts(fleet.placements, observed)
+
+    good = {(host, "demo", "prod"): [seen()] for host in placement.hosts}
+    assert of(good) == {}
+    assert of(good | {("dk-01", "demo", "prod"): [seen("r0")]}) == {"differs": {"dk-01"}}
+    assert of(good | {("dk-01", "demo", "prod"): [seen(status="exited")]}) == {"stopped": {"dk-01"}}
+    assert of({("dk-01", "demo", "prod"): [seen()]}) == {"missing": {"dk-02"}}
+    assert of({("dk-01", "demo", "prod"): [seen()]}, ["dk-01"]) == {"not_seen": {"dk-02"}}
+    assert of(good | {("lb-01", "demo", "prod"): [seen()]}) == {"unplaced": {"lb-01"}}
+    # What was retained beside the running instance, or stopped where nothing is placed, is no drift.
+    assert of(good | {("dk-01", "demo", "prod"): [seen("r0", "exited", 9), seen()]}) == {}
+    assert of(good | {("lb-01", "demo", "prod"): [seen(status="exited")]}) == {}
+
+
+def test_what_was_never_deployed_cannot_drift(fleet):
+    assert drift.hosts(fleet.placements, Observed({}, {}, {})) == {}
+
+
+def test_groups_hold_the_hosts_that_are_in_the_inventory(fleet):
+    drifted = {"differs": {"dk-01", "retired-9"}, "not_seen": {"dk-02"}, "missing": {"retired-9"}}
+    groups = build(fleet, options=parse({"drift": True}), drift=drifted).groups
+    assert groups.members["drift_differs"] == ["dk-01"]
+    assert list(groups.children["drift"]) == ["drift_differs", "drift_not_seen"]
+    assert "drift_missing" not in groups.members
