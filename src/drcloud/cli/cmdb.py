@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from drcloud.cli import files, objects, sync
+from drcloud.cli import files, history, objects, sync
+from drcloud.cli.history import require_kind
+from drcloud.cli.table import plain, print_json, print_table
+from drcloud.cmdb import history as past
 from drcloud.cmdb import networks
 from drcloud.cmdb import state as states
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
-from drcloud.cmdb.operational import ChangeLog
 from drcloud.cmdb.store import Store
 from drcloud.errors import NotFoundError
 
@@ -31,6 +29,8 @@ Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket,
 app.command("set")(objects.set_)
 app.command("import")(files.import_)
 app.command("export")(files.export)
+app.command("log")(history.log)
+app.command("diff")(history.diff)
 app.add_typer(sync.app, name="sync", help="Pull from another source of truth, as NetBox.")
 
 
@@ -53,15 +53,15 @@ def upgrade() -> None:
 def show(
     kind: Annotated[str | None, typer.Argument(help="What to list, as `host`.")] = None,
     name: Annotated[str | None, typer.Argument(help="Which one to show.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help=f"As it was then: {history.WHEN}")] = None,
     as_json: Json = False,
 ) -> None:
-    """Count what the CMDB holds, list a kind, or show one object."""
-    store = Store.open()
-    if kind is not None:
-        _require_kind(kind)
-    with store.read() as session:
-        state = states.load(session).documents
-        usage = _usage(session, name) if kind == "prefix" and name in state["prefix"] else {}
+    """Count what the CMDB holds, list a kind, or show one object; now, or as it was."""
+    require_kind(kind)
+    with Store.open().read() as session:
+        state = _state(session, as_of)
+        of_now = as_of is None and kind == "prefix" and name in state["prefix"]
+        usage = _usage(session, str(name)) if of_now else {}
     if kind is None:
         _show_counts(state, as_json)
     elif name is None:
@@ -70,48 +70,28 @@ def show(
         _show_one(kind, name, state, usage, as_json)
 
 
-@app.command("log")
-def log(
-    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """Show who changed what, when and why; the newest first."""
-    if kind is not None:
-        _require_kind(kind)
-    query = select(ChangeLog).order_by(ChangeLog.seq.desc()).limit(limit)
-    if kind is not None:
-        query = query.where(ChangeLog.kind == kind)
-    if name is not None:
-        query = query.where(ChangeLog.key == name)
-    with Store.open().read() as session:
-        rows = [_entry(row) for row in session.scalars(query)]
-    if as_json:
-        _print_json(rows)
-        return
-    shown = (
-        [row["seq"], row["at"][:19], row["actor"], _what(row), row["reason"], row["ticket"]] for row in rows
-    )
-    _print_table(("seq", "at (UTC)", "actor", "what", "reason", "ticket"), shown)
+def _state(session: Session, as_of: str | None) -> states.State:
+    if as_of is None:
+        return states.read(session)
+    return past.documents(session, past.resolve(session, as_of))
 
 
 def _show_counts(state: states.State, as_json: bool) -> None:
     counts = {kind: len(rows) for kind, rows in state.items()}
     if as_json:
-        _print_json(counts)
+        print_json(counts)
     else:
-        _print_table(("kind", "count"), counts.items())
+        print_table(("kind", "count"), counts.items())
 
 
 def _show_list(kind: str, rows: Mapping[str, Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
-        _print_json([{"key": key, **fields} for key, fields in rows.items()])
+        print_json([{"key": key, **fields} for key, fields in rows.items()])
         return
     # A document inside of a table would only be unreadable; `show KIND NAME` has it.
     names = [name for name in next(iter(rows.values()), {}) if name not in ("attrs", "document", "key")]
     names = [name for name in names if any(fields[name] not in (None, "") for fields in rows.values())]
-    _print_table(names, ([fields[name] for name in names] for _, fields in sorted(rows.items())))
+    print_table(names, ([fields[name] for name in names] for _, fields in sorted(rows.items())))
 
 
 def _listed(kind: str, state: states.State) -> Mapping[str, Mapping[str, Any]]:
@@ -141,9 +121,9 @@ def _show_one(kind: str, name: str, state: states.State, derived: Mapping[str, A
     }
     document = {**fields, **derived, **{other: rows for other, rows in parts.items() if rows}}
     if as_json:
-        _print_json({"key": name, **document})
+        print_json({"key": name, **document})
     else:
-        _print_table(("field", "value"), ((key, _plain(value)) for key, value in document.items()))
+        print_table(("field", "value"), ((key, plain(value)) for key, value in document.items()))
 
 
 def _parts(kind: str) -> list[str]:
@@ -153,45 +133,3 @@ def _parts(kind: str) -> list[str]:
         for name, other in kinds().items()
         if other.natural.parts[0] == kind and len(other.natural.parts) > 1
     ]
-
-
-def _require_kind(kind: str) -> None:
-    if kind not in kinds():
-        hint = meant(kind, list(kinds())) or f"it knows {', '.join(kinds())}"
-        raise NotFoundError(f"the CMDB has no kind {kind!r}: {hint}")
-
-
-def _entry(row: ChangeLog) -> dict[str, Any]:
-    names = ("seq", "actor", "reason", "ticket", "kind", "key", "action", "before", "after")
-    return {"at": row.at.isoformat(), **{name: getattr(row, name) for name in names}}
-
-
-def _what(row: Mapping[str, Any]) -> str:
-    what = f"{row['action']} {row['kind']} {row['key']}"
-    if row["action"] != "update":
-        return what
-    before, after = row["before"], row["after"]
-    return (
-        what + ": " + ", ".join(f"{n} {before[n]} → {after[n]}" for n in after if before.get(n) != after[n])
-    )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, indent=2 if value else None)
-    return "" if value is None else str(value)
-
-
-def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False, expand=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        # Text, not markup: what stands in the CMDB is data.
-        table.add_row(*(Text(_plain(value)) for value in row))
-    # A pipe has no width: rows stay lines there, for grep.
-    Console(width=None if sys.stdout.isatty() else 4096).print(table)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -22,10 +22,21 @@ from drcloud.cmdb.operational import ChangeLog
 from drcloud.cmdb.plan import Change
 from drcloud.errors import CmdbError
 
-__all__ = ["compare", "diff", "documents", "resolve"]
+__all__ = ["Selection", "change_of", "compare", "diff", "documents", "entries", "resolve"]
 
 Documents = dict[str, dict[str, Document]]
 BATCH = 1000
+
+
+class Selection(NamedTuple):
+    """Which entries of the log: of a kind, an object, after and up to a change, an actor, a ticket."""
+
+    kind: str | None = None
+    key: str | None = None
+    after: int = 0
+    until: int | None = None
+    actor: str | None = None
+    ticket: str | None = None
 
 
 class Entry(NamedTuple):
@@ -70,6 +81,25 @@ def diff(session: Session, a: int, b: int) -> tuple[Change, ...]:
     return _ordered(
         _change(kind, key, before, after) for (kind, key), (before, after) in net.items() if before != after
     )
+
+
+def entries(session: Session, chosen: Selection, limit: int | None = None) -> list[ChangeLog]:
+    """Return entries of the log, the newest first."""
+    query = select(ChangeLog).where(ChangeLog.seq > chosen.after).order_by(ChangeLog.seq.desc()).limit(limit)
+    if chosen.until is not None:
+        query = query.where(ChangeLog.seq <= chosen.until)
+    for name in ("kind", "key", "actor", "ticket"):
+        if (value := getattr(chosen, name)) is not None:
+            query = query.where(getattr(ChangeLog, name) == value)
+    return list(session.scalars(query))
+
+
+def change_of(row: ChangeLog) -> Change:
+    """Return what an entry of the log says, with the fields that differ."""
+    if row.before is None or row.after is None:
+        return _change(row.kind, row.key, row.before, row.after)
+    before = {name: row.before.get(name) for name in row.after}
+    return _change(row.kind, row.key, before, row.after)
 
 
 def compare(before: Mapping[str, Mapping[str, Document]], after: Documents) -> tuple[Change, ...]:

@@ -12,7 +12,7 @@ from drcloud.cmdb.base import now
 from drcloud.cmdb.operational import ChangeLog, Sequence
 from drcloud.errors import InvalidInputError, NotFoundError
 
-AGO = re.compile(r"(\d{1,6})([smhdw])")
+AGO = re.compile(r"(\d{1,9})([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # Two machines' clocks are never quite equal: what lies this little ahead is now.
 SKEW = timedelta(minutes=1)
@@ -45,9 +45,9 @@ def resolve(session: Session, at: str | int) -> int:
 
 def time_of(text: str) -> datetime:
     """Return the time that a text means: ISO 8601, local unless it has a zone, or so long ago."""
-    if ago := AGO.fullmatch(text):
-        return now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := AGO.fullmatch(text):
+            return now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):
         raise InvalidInputError(f"{text!r} is no moment: write {FORMS}") from None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from drcloud.cli import border
+from drcloud.cli.main import app
 from drcloud.cmdb import importer
 from drcloud.cmdb.store import Store
 
@@ -77,3 +80,18 @@ def idc(tmp_path: Path) -> Path:
 def filled(store: Store, idc: Path) -> Store:
     importer.import_file(store, idc)
     return store
+
+
+@pytest.fixture
+def drcloud(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> Callable[..., tuple[int, str, str]]:
+    """Run commands as the entry point does; return the exit code and what was printed."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["drcloud", *words])
+        code = border.guarded(app)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from drcloud.cli import border
-from drcloud.cli.main import app
 from drcloud.cmdb.store import Store
 
-
-class Terminal:
-    """Runs commands as the entry point does."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        self._monkeypatch.setattr("sys.argv", ["drcloud", *words])
-        code = border.guarded(app)
-        shown = self._capsys.readouterr()
-        return code, shown.out, shown.err
+Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def drcloud(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str) -> Terminal:
-    return Terminal(capsys, monkeypatch)
-
-
-def test_init_twice(drcloud: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_init_twice(drcloud: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DRCLOUD_CMDB_URL", f"sqlite:///{tmp_path}/new/cmdb.sqlite3")
     assert drcloud("cmdb", "show")[0] == 20
     for _ in range(2):
@@ -39,7 +21,7 @@ def test_init_twice(drcloud: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path
     assert drcloud("cmdb", "upgrade")[1].endswith("is up to date\n")
 
 
-def test_import(drcloud: Terminal, idc: Path) -> None:
+def test_import(drcloud: Command, idc: Path) -> None:
     code, out, _ = drcloud("cmdb", "import", str(idc), "--dry-run")
     assert code == 0
     assert "+ host dk-01  name: dk-01, role: docker, rack: bj1/r1/a01, " in out
@@ -51,7 +33,7 @@ def test_import(drcloud: Terminal, idc: Path) -> None:
     assert {(entry["reason"], entry["ticket"]) for entry in entries} == {("first", "CHG-1")}
 
 
-def test_a_bad_file(drcloud: Terminal, tmp_path: Path) -> None:
+def test_a_bad_file(drcloud: Command, tmp_path: Path) -> None:
     path = tmp_path / "bad.yml"
     path.write_text("drcloud: 1\nhosts: [{name: DK}]\n")
     code, out, err = drcloud("cmdb", "import", str(path))
@@ -59,7 +41,7 @@ def test_a_bad_file(drcloud: Terminal, tmp_path: Path) -> None:
     assert err.startswith(f"drcloud: {path}:2: hosts[0].address: is missing\n")
 
 
-def test_show(drcloud: Terminal, filled: Store) -> None:
+def test_show(drcloud: Command, filled: Store) -> None:
     assert ["host", "5"] in [line.split() for line in drcloud("cmdb", "show")[1].splitlines()]
     assert json.loads(drcloud("cmdb", "show", "--json")[1])["host"] == 5
     listed = drcloud("cmdb", "show", "host")[1].splitlines()
@@ -73,26 +55,26 @@ def test_show(drcloud: Terminal, filled: Store) -> None:
     assert drcloud("cmdb", "show", "release")[0] == 0
 
 
-def test_show_what_is_not_there(drcloud: Terminal, filled: Store) -> None:
+def test_show_what_is_not_there(drcloud: Command, filled: Store) -> None:
     code, _, err = drcloud("cmdb", "show", "host", "dk-1")
     assert (code, err.count("\n")) == (2, 1)
     assert "there is no host 'dk-1' in the CMDB: did you mean" in err
     assert "the CMDB has no kind 'hots': did you mean host?" in drcloud("cmdb", "show", "hots")[2]
 
 
-def test_log(drcloud: Terminal, filled: Store) -> None:
+def test_log(drcloud: Command, filled: Store) -> None:
     with filled.write(reason="因为", actor="alice") as session:
         from drcloud.cmdb import hosts, lookup
 
         hosts.transition(session, lookup.host(session, "dk-01"), "provisioning")
     first = drcloud("cmdb", "log", "host", "dk-01")[1].splitlines()[1]
     assert "alice" in first
-    assert "update host dk-01: state planned → provisioning" in first
+    assert "~ host dk-01  state: planned → provisioning" in first
     assert "因为" in first
     assert len(drcloud("cmdb", "log", "-n", "3")[1].splitlines()) == 4
 
 
-def test_export(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+def test_export(drcloud: Command, filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "export.yml"
     assert drcloud("cmdb", "export", "--output", str(path)) == (0, "", "")
     assert path.read_text(encoding="utf-8") == drcloud("cmdb", "export")[1]
@@ -101,11 +83,11 @@ def test_export(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
     assert "the file cannot be written: No such file or directory" in err
 
 
-def test_no_colour_in_a_pipe(drcloud: Terminal, filled: Store) -> None:
+def test_no_colour_in_a_pipe(drcloud: Command, filled: Store) -> None:
     assert "\x1b" not in drcloud("cmdb", "show", "host")[1]
 
 
-def test_several_files_and_pending_changes(drcloud: Terminal, idc: Path, tmp_path: Path) -> None:
+def test_several_files_and_pending_changes(drcloud: Command, idc: Path, tmp_path: Path) -> None:
     more = tmp_path / "hosts.csv"
     more.write_text("name,role,address\ndk-09,docker,10.90.0.19\n", encoding="utf-8")
     words = ("cmdb", "import", str(idc), str(more), "--dry-run", "--detailed-exitcode")
@@ -115,7 +97,7 @@ def test_several_files_and_pending_changes(drcloud: Terminal, idc: Path, tmp_pat
     assert drcloud("cmdb", "import", str(idc), "--detailed-exitcode")[0] == 2
 
 
-def test_a_dry_run_shows_each_field(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+def test_a_dry_run_shows_each_field(drcloud: Command, filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "more.yml"
     path.write_text(
         "drcloud: 1\nhosts: [{name: dk-01, role: infra, address: 10.90.0.11, attrs: {owner: 李娜}}]\n"
@@ -134,7 +116,7 @@ def test_a_dry_run_shows_each_field(drcloud: Terminal, filled: Store, tmp_path: 
     assert "    document.port: 8080 → 8081" in shown
 
 
-def test_removals_are_shown_and_agreed_to(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+def test_removals_are_shown_and_agreed_to(drcloud: Command, filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "none.yml"
     path.write_text("drcloud: 1\nschedules: []\n", encoding="utf-8")
     code, _, err = drcloud("cmdb", "import", str(path), "--prune")
@@ -143,7 +125,7 @@ def test_removals_are_shown_and_agreed_to(drcloud: Terminal, filled: Store, tmp_
     assert drcloud("cmdb", "import", str(path), "--prune", "--yes")[:2] == (0, "1 deleted\n")
 
 
-def test_a_table_for_excel(drcloud: Terminal, filled: Store, tmp_path: Path) -> None:
+def test_a_table_for_excel(drcloud: Command, filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "idcs.csv"
     words = ("cmdb", "export", "--format", "csv", "--kind", "idc")
     assert drcloud(*words)[1].startswith("code,name,rooms\nbj1,北京一号机房,")

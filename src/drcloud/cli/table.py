@@ -1,0 +1,34 @@
+"""Tables and JSON of the CMDB's commands; what stands in the CMDB is text, never markup."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print rows as columns; in a pipe, which has no width, every row is one line, for grep."""
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(value)) for value in row))
+    Console(width=None if sys.stdout.isatty() else 4096).print(table)
+
+
+def plain(value: Any) -> str:
+    """Return a value as the text of a cell."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, indent=2 if value else None)
+    return "" if value is None else str(value)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
