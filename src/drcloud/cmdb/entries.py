@@ -5,14 +5,15 @@ What an entry leaves out stays as it is, also what a file must always say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from drcloud.cmdb import changes as change_tickets
 from drcloud.cmdb import document as documents
-from drcloud.cmdb import nearby, objects
+from drcloud.cmdb import hosts, nearby, objects
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.importfile import Position, Problem, Source, spell
@@ -24,6 +25,11 @@ from drcloud.cmdb.wanted import Wanted
 
 # What entries are called by, in the order of preference.
 NAMES = ("name", "ticket", "address", "cidr", "vid", "code", "app")
+# Where states begin, and what speaks against a way back.
+BEGINNINGS: dict[str, tuple[str, Callable[[str, str, str], str | None]]] = {
+    "host": ("planned", hosts.objection),
+    "change": ("draft", change_tickets.objection),
+}
 SINGULAR = {"prefixes": "prefix", "registries": "registry", "addresses": "address"}
 
 
@@ -48,7 +54,7 @@ class Task(Source):
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.name = "task"
         self.value = {"drcloud": documents.FORMAT}
-        self._at: dict[tuple[str, int], Entry] = {}
+        self._at: dict[Position, Entry] = {}
         for entry in entries:
             section = self.value.setdefault(entry.section, [])
             self._at[entry.section, len(section)] = entry
@@ -60,9 +66,9 @@ class Task(Source):
 
     def spell(self, position: Position) -> str:
         """Return a position as the object and the field in it."""
-        entry = self.entry(position)
-        if entry is None:
+        if position[:2] not in self._at:
             return spell(position)
+        entry = self.entry(position)
         return ": ".join(word for word in (entry.name, spell(position[2:])) if word)
 
     def complaints(self, problems: Iterable[Problem]) -> list[str]:
@@ -73,9 +79,9 @@ class Task(Source):
             for where, message in found
         ]
 
-    def entry(self, position: Position) -> Entry | None:
+    def entry(self, position: Position) -> Entry:
         """Return the entry that a position lies in."""
-        return self._at.get(position[:2])  # type: ignore[arg-type]
+        return self._at[position[:2]]
 
 
 def declare(
@@ -94,21 +100,51 @@ def declare(
         task = Task([_completed(session, entry) for entry in entries])
         document = documents.parse(task)
         items = list(flatten(document, {}, None))
-        loaded = nearby.load(session, items)
+        loaded = nearby.load(session, items, whole=True)
         first: dict[Position, Item] = {}
         for item in items:
             first.setdefault(item.position[:2], item)
         mains[:] = [(item.kind, item.key) for item in first.values()]
         for position, item in first.items():
-            entry = task.entry(position)
-            if entry is not None:
-                objects.refuse_stale(Wanted(item.kind, key=item.key, version=entry.version), loaded)
+            version = task.entry(position).version
+            objects.refuse_stale(Wanted(item.kind, key=item.key, version=version), loaded)
         plan = plans.make(document, loaded.documents)
-        task.fail(plan.problems)
-        return loaded, plan.changes
+        task.fail([*plan.problems, *_bad_returns(first.values(), loaded)])
+        return loaded, _with_returns(plan.changes, first.values(), loaded)
 
     unit = {"reason": reason, "ticket": ticket, "actor": actor}
     return objects.carry_out(store, planned, lambda: mains, unit=unit, dry_run=dry_run)
+
+
+def _returns(items: Iterable[Item], loaded: Loaded) -> Iterator[tuple[Item, str]]:
+    """Yield what shall be where it began, which a file never asks for, with its present state."""
+    for item in items:
+        known = loaded.documents[item.kind].get(item.key)
+        begin = BEGINNINGS.get(item.kind)
+        if known and begin and item.fields.get("state") == begin[0] != known["state"]:
+            yield item, known["state"]
+
+
+def _bad_returns(items: Iterable[Item], loaded: Loaded) -> Iterator[Problem]:
+    for item, state in _returns(items, loaded):
+        begin, objection = BEGINNINGS[item.kind]
+        if wrong := objection(item.key, state, begin):
+            yield Problem(item.where("state"), wrong)
+
+
+def _with_returns(changes: tuple[Change, ...], items: Iterable[Item], loaded: Loaded) -> tuple[Change, ...]:
+    planned = {(one.kind, one.key): one for one in changes}
+    for item, state in _returns(items, loaded):
+        known = planned.get((item.kind, item.key))
+        before, after = (known.before, known.after) if known else ({}, {})
+        planned[item.kind, item.key] = Change(
+            item.kind,
+            item.key,
+            "update",
+            {**before, "state": state},
+            {**after, "state": item.fields["state"]},
+        )
+    return tuple(planned.values())
 
 
 def _completed(session: Session, entry: Entry) -> Entry:
@@ -122,7 +158,7 @@ def _completed(session: Session, entry: Entry) -> Entry:
 
 def _known(session: Session, kind: str, key: str) -> tuple[Loaded, dict[str, Any]]:
     row = nearby.find(session, kind, key)
-    loaded = nearby.load(session, [Item(kind, key, {}, ())] if row is not None else [])
+    loaded = nearby.load(session, [Item(kind, key, {}, ())] if row is not None else [], whole=True)
     return loaded, loaded.documents[kind].get(key, {})
 
 
@@ -136,7 +172,7 @@ def _host(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
         for one in loaded.documents["address"].values()
         if one["host"] == name and one["purpose"] == PRIMARY
     ]
-    return {"role": known["role"], **({"address": addresses[0]} if addresses else {})}
+    return {"role": known["role"], "address": addresses[0] if addresses else None}
 
 
 def _app(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:

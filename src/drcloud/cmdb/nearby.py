@@ -26,13 +26,18 @@ from drcloud.errors import InvalidInputError
 
 # Kinds whose parts a file gives as whole lists, so that what it leaves out must be seen.
 WHOLE = frozenset({"host", "placement"})
+# Kinds that are checked against the number of their parts.
+COUNTED = frozenset({"placement"})
 # How many rows that stand in the way of a removal are looked for, for each kind.
 ENOUGH = 3
 
 
-def load(session: Session, items: Sequence[Item], going: Iterable[tuple[str, str]] = ()) -> Loaded:
+def load(
+    session: Session, items: Sequence[Item], going: Iterable[tuple[str, str]] = (), *, whole: bool = False
+) -> Loaded:
     """Load what the items touch, and what the removal of the ``going`` rows would take along or break.
 
+    ``whole`` adds what belongs to the items, for those that give such rows as complete lists.
     ``InvalidInputError`` names each reference that is neither in the CMDB nor among the items.
     """
     nearby = _Nearby(session)
@@ -42,7 +47,7 @@ def load(session: Session, items: Sequence[Item], going: Iterable[tuple[str, str
     if missing:
         raise InvalidInputError("\n".join(dict.fromkeys(missing)))
     for item in items:
-        nearby.surround(item)
+        nearby.surround(item, whole=whole or item.kind in COUNTED)
     for kind, key in going:
         nearby.remove(kind, key)
     return nearby.loaded
@@ -51,6 +56,18 @@ def load(session: Session, items: Sequence[Item], going: Iterable[tuple[str, str
 def find(session: Session, kind: str, key: str) -> Base | None:
     """Return the row of a natural key."""
     return _Nearby(session).find(kind, key)
+
+
+def keys(session: Session, kind: str) -> list[str]:
+    """Return the natural keys of all rows of a kind."""
+    naming = Naming(session)
+    return [naming.key(row) for row in session.scalars(select(kinds()[kind].model))]
+
+
+def unknown(kind: str, key: str, known: Sequence[str]) -> str:
+    """Return the sentence about an object that does not exist."""
+    hint = meant(key, known) or f"`drcloud cmdb show {kind}` lists what is known"
+    return f"there is no {kind.replace('_', ' ')} {key!r} in the CMDB: {hint}"
 
 
 def splits(kind: Kind, key: str) -> Iterator[dict[str, str]]:
@@ -188,16 +205,16 @@ class _Nearby:
             self.add(row)
             if row is None:
                 words = target.replace("_", " ")
-                hint = meant(value, self._keys(target)) or f"`drcloud cmdb show {target}` lists what is known"
+                hint = (
+                    meant(value, keys(self._session, target))
+                    or f"`drcloud cmdb show {target}` lists what is known"
+                )
                 yield f"{named(item)}: {name}: there is no {words} {value!r} in the CMDB: {hint}"
 
-    def _keys(self, kind: str) -> list[str]:
-        return [self._naming.key(row) for row in self._session.scalars(select(kinds()[kind].model))]
-
-    def surround(self, item: Item) -> None:
-        """Take in what belongs to an item and what it could clash with."""
+    def surround(self, item: Item, *, whole: bool) -> None:
+        """Take in what an item could clash with and, where it matters, what belongs to it."""
         row = self.loaded.rows.get((item.kind, item.key))
-        if row is not None:
+        if row is not None and whole:
             for kind, field in parts_of(item.kind):
                 self._add_referring(kind, field, row)
         self._add_rivals(item, {**self.loaded.documents[item.kind].get(item.key, {}), **item.fields})
@@ -217,6 +234,8 @@ class _Nearby:
     def _add_rivals(self, item: Item, fields: Mapping[str, Any]) -> None:
         kind = kinds()[item.kind]
         for names in uniques(item.kind):
+            if not set(names) & set(item.fields):
+                continue
             values = {name: self._stored(kind, name, fields.get(name)) for name in names}
             if None not in values.values():
                 same = (getattr(kind.model, kind.fields[name].column) == values[name] for name in names)

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import checks, importer, nearby, values
+from drcloud.cmdb import actor as actors
+from drcloud.cmdb import checks, importer, nearby, policy, values
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.natural import join_key, kinds
@@ -28,11 +29,11 @@ Planner = Callable[[Session], tuple[Loaded, tuple[Change, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object of the CMDB; ``version`` counts its writes."""
+    """An object of the CMDB; ``version`` counts its writes, and an object of the past has none."""
 
     kind: str
     key: str
-    version: int
+    version: int | None
     fields: Document
 
 
@@ -87,17 +88,39 @@ def carry_out(
 
     What changes nothing takes no lock; a dry run makes the same plan and stops there.
     """
-    reason = unit["reason"] or ""
-    if not reason.strip():
-        raise InvalidInputError("a declared write needs a reason: say why in one line")
+    reason = required_reason(unit["reason"])
     with store.read() as session:
         loaded, changes = planner(session)
+        if dry_run:
+            _enforce(session, loaded, changes, unit["ticket"])
         if dry_run or not changes:
             return _outcome(loaded, changes, keys(), ahead=1)
     with store.write(reason=reason, ticket=unit["ticket"], actor=unit["actor"]) as session:
         loaded, changes = planner(session)
         importer.apply(session, loaded, changes)
         return _outcome(loaded, changes, keys(), ahead=0)
+
+
+def _enforce(session: Session, loaded: Loaded, changes: tuple[Change, ...], ticket: str | None) -> None:
+    """Refuse in a dry run what the write itself would be refused for want of an open change."""
+    final = after(loaded.documents, changes)
+    rows = [
+        policy.Row(
+            one.kind,
+            one.key,
+            loaded.documents[one.kind].get(one.key) if one.action != "create" else None,
+            {**_defaults(one.kind), **final[one.kind][one.key]} if one.action != "delete" else None,
+        )
+        for one in changes
+    ]
+    policy.enforce(session, policy.guard(session, ticket or actors.ticket()), rows)
+
+
+def required_reason(reason: str | None) -> str:
+    """Return a reason; an empty one is refused also where nothing comes to be written."""
+    if not reason or not reason.strip():
+        raise InvalidInputError("a declared write needs a reason: say why in one line")
+    return reason
 
 
 def _outcome(

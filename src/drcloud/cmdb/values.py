@@ -51,7 +51,7 @@ def _by_type(kind: Kind, field: Field, value: Any) -> Any:
     if adapter is None:
         return _typed(column(kind, field), value)
     try:
-        return adapter.validate_python(value)
+        return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError as error:
         raise ValueError("; ".join(documents.sentence(details) for details in error.errors())) from None
 

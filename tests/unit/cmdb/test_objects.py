@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from drcloud.cmdb import objects, values
+from drcloud.cmdb import entries, objects, values
+from drcloud.cmdb.entries import Entry
 from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.state import Loaded
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted, prepare
-from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError
+from drcloud.errors import DeniedError, DrcloudError, InvalidInputError, LockedError, NotFoundError
 
 CASES = sorted((Path(__file__).parent / "object_cases").glob("*.yml"))
 
@@ -133,3 +134,23 @@ def test_a_reason_is_needed_also_where_nothing_changes(filled: Store) -> None:
 def test_unknown_kind_is_not_found() -> None:
     with pytest.raises(NotFoundError, match=r"it knows .*host"):
         prepare([Wanted("xyzzy")])
+
+
+def test_a_dry_run_is_denied_like_the_write(filled: Store) -> None:
+    change(filled, Wanted("environment", {"change_required": True}, "prod"))
+    for how in ({"dry_run": True}, {}):
+        with pytest.raises(DeniedError, match=r"host dk-01 belongs to environment prod.*--ticket"):
+            change(filled, Wanted("host", {"asset_tag": "A-1"}, "dk-01"), **how)
+        change(filled, Wanted("host", {"asset_tag": "A-1"}, "infra-01"), **how)
+
+
+def test_an_override_for_qa_is_no_matter_of_prod_in_a_dry_run_either(filled: Store) -> None:
+    change(filled, Wanted("environment", {"change_required": True}, "prod"))
+    spec = {"image": "dianrong/demo", "port": 8080, "env": {"A": "1"}}
+    overrides = {"prod": {"env": {"A": "2"}}, "qa": {"env": {"A": "3"}}}
+    entry = Entry("apps", {"name": "demo", "spec": {**spec, "overrides": overrides}})
+    predicted = entries.declare(filled, [entry], reason="test", dry_run=True)
+    assert entries.declare(filled, [entry], reason="test") == predicted
+    with pytest.raises(DeniedError, match="app demo belongs to environment prod"):
+        entry = Entry("apps", {"name": "demo", "spec": {**spec, "port": 8081}})
+        entries.declare(filled, [entry], reason="test", dry_run=True)

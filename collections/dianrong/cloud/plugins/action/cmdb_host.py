@@ -1,52 +1,96 @@
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Move hosts to a state in the CMDB, all of them in one transaction."""
+"""Declare hosts in the CMDB, move their state, or remove them; all hosts of a call in one transaction."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._cmdb import (
+    VERSION,
+    WRITING,
+    CmdbAction,
+    Entry,
+    Wanted,
+    reading,
+    result,
+    said,
+)
 
-try:
-    from drcloud.cmdb import hosts, lookup
-    from drcloud.errors import InvalidInputError
-except ImportError:
-    hosts = None  # ControllerAction says what is missing.
+STATES = ["planned", "provisioning", "active", "maintenance", "quarantined", "retired"]
+SSH = {"user": {"type": "str"}, "port": {"type": "int"}, "via": {"type": "str"}}
+DISK = {
+    "path": {"type": "str"},
+    "serial": {"type": "str"},
+    "wwn": {"type": "str"},
+    "purpose": {"type": "str", "required": True, "choices": ["docker-data", "app-volume", "raw", "spare"]},
+    "attrs": {"type": "dict"},
+}
+NIC = {
+    "name": {"type": "str", "required": True},
+    "mac": {"type": "str"},
+    "speed_mbps": {"type": "int"},
+    "attrs": {"type": "dict"},
+}
+FIELDS = {
+    "role": {"type": "str"},
+    "model": {"type": "str"},
+    "rack": {"type": "str"},
+    "unit": {"type": "int"},
+    "address": {"type": "str"},
+    "serial": {"type": "str"},
+    "asset_tag": {"type": "str"},
+    "ssh": {"type": "dict", "options": SSH},
+    "nics": {"type": "list", "elements": "dict", "options": NIC},
+    "block_devices": {"type": "list", "elements": "dict", "options": DISK},
+    "tags": {"type": "list", "elements": "str"},
+    "attrs": {"type": "dict"},
+}
+OPTIONS = {
+    "names": {"type": "list", "elements": "str", "required": True, "aliases": ["name"]},
+    "state": {"type": "str", "choices": [*STATES, "absent"]},
+    "only_from": {"type": "list", "elements": "str", "choices": STATES},
+}
 
 
-def plan(current: dict[str, str], wanted: str, only_from: list[str] | None) -> dict[str, str]:
-    """Return the hosts that have to move and the state they leave; pure."""
-    return {
-        name: state
-        for name, state in current.items()
-        if state != wanted and (not only_from or state in only_from)
-    }
-
-
-class ActionModule(ControllerAction):
-    """One call for any number of hosts: one change in the log, not one for each."""
+class ActionModule(CmdbAction):
+    """One call for any number of hosts: one transaction, not one for each."""
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Read, plan, apply."""
-        given = self.arguments(
-            names={"type": "list", "elements": "str", "required": True},
-            state={"type": "str", "required": True},
-            only_from={"type": "list", "elements": "str"},
-            reason={"type": "str", "required": True},
-            ticket={"type": "str"},
-        )
-        store = open_store()
-        with store.read() as session:
-            current = {name: lookup.host(session, name).state for name in given["names"]}
-        moves = plan(current, given["state"], given["only_from"])
-        for name, state in moves.items():
-            if wrong := hosts.objection(name, state, given["state"]):
-                raise InvalidInputError(wrong)
-        if moves and not self.check_mode:
-            with store.write(reason=given["reason"], ticket=given["ticket"]) as session:
-                for name in moves:
-                    hosts.transition(session, lookup.host(session, name), given["state"])
-        after = dict.fromkeys(moves, given["state"])
-        return {"changed": bool(moves), "moved": sorted(moves), "diff": {"before": moves, "after": after}}
+        given = self.options(WRITING, OPTIONS, FIELDS, VERSION)
+        fields = _declared(given)
+        names = list(dict.fromkeys(given["names"]))
+        if given["state"] == "absent":
+            return _told(self.change(Wanted("host", {}, name, "absent", given["version"]) for name in names))
+        if not {"role", "address"} & set(fields) or given["only_from"]:
+            names = self._known(names)
+        if set(fields) <= {"state"}:
+            return _told(
+                self.change(Wanted("host", fields, name, version=given["version"]) for name in names)
+            )
+        declared = (Entry("hosts", {"name": name, **fields}, given["version"]) for name in names)
+        return _told(self.declare(declared))
+
+    def _known(self, names: list[str]) -> list[str]:
+        """Return the hosts that the task is about; one that the CMDB does not know is an error."""
+        hosts = reading.read(self.store(), "host", names) if names else []
+        only_from = self.given["only_from"]
+        return [one.key for one in hosts if not only_from or one.fields["state"] in only_from]
+
+
+def _declared(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the fields that the task gives, as an import file has them."""
+    fields = said(given, *FIELDS, "state")
+    for name in ("ssh", "nics", "block_devices"):
+        if name in fields:
+            parts = fields[name] if isinstance(fields[name], list) else [fields[name]]
+            parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
+            fields[name] = parts if isinstance(fields[name], list) else parts[0]
+    return fields
+
+
+def _told(outcome: t.Any) -> dict[str, t.Any]:
+    moved = [one.key for one in outcome.changes if one.kind == "host" and "state" in one.before and one.after]
+    return {**result(outcome), "moved": sorted(moved)}

@@ -13,10 +13,10 @@ description:
   - Runs M(dianrong.cloud.host_facts) on the host and records the facts in the CMDB, where the newest
     reading wins.
   - What is observed is no declared change, so the task never reports one.
-options: {}
 extends_documentation_fragment:
   - dianrong.cloud._attributes.info
   - dianrong.cloud._attributes.controller
+  - dianrong.cloud._cmdb.reading
 author:
   - drCloud contributors (@dianrong)
 seealso:

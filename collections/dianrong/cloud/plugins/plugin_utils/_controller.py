@@ -26,10 +26,10 @@ except ImportError as error:
     IMPORT_ERROR = error
 
 
-def open_store() -> Store:
-    """Open the CMDB of this controller."""
+def open_store(url: str | None = None) -> Store:
+    """Open the CMDB of a URL, which may hold ``${NAME}`` of the environment, or of this controller."""
     require_drcloud(IMPORT_ERROR)
-    return Store.open()
+    return Store.open(secrets.expand(url, "option cmdb_url") if url else None)
 
 
 class ControllerAction(ActionBase):
@@ -58,7 +58,11 @@ class ControllerAction(ActionBase):
 
     def arguments(self, **spec: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the task's arguments, checked against the options given here."""
-        return self.validate_argument_spec(argument_spec=spec)[1]
+        return self.checked_arguments(spec)
+
+    def checked_arguments(self, spec: dict[str, t.Any], **rules: t.Any) -> dict[str, t.Any]:
+        """Return the task's arguments, checked against options and rules such as ``mutually_exclusive``."""
+        return self.validate_argument_spec(argument_spec=spec, **rules)[1]
 
     @property
     def check_mode(self) -> bool:
