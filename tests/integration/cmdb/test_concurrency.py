@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from drcloud.cmdb import importer, snapshot
 from drcloud.cmdb.declared import Idc
-from drcloud.cmdb.operational import ChangeLog, Host
+from drcloud.cmdb.operational import ChangeLog
 from drcloud.cmdb.store import Store
 
 WRITERS = 4
 EACH = 10
-FORK = multiprocessing.get_context("fork")
-
-
-def together(work: Callable[..., None], count: int, *arguments: Any) -> None:
-    """Run a function in several processes at once; all have to succeed."""
-    processes = [FORK.Process(target=work, args=(number, *arguments)) for number in range(count)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0] * count
 
 
 def _write(number: int, url: str) -> None:
@@ -44,10 +29,8 @@ def _write(number: int, url: str) -> None:
             session.add(Idc(code=f"x{number}-{turn}"))
 
 
-def test_writers_at_once_log_everything_in_commit_order(cmdb_url: str) -> None:
-    processes = [FORK.Process(target=_write, args=(number, cmdb_url)) for number in range(WRITERS)]
-    for process in processes:
-        process.start()
+def test_writers_at_once_log_everything_in_commit_order(cmdb_url: str, crowd: Any) -> None:
+    processes = crowd.start(WRITERS, _write, cmdb_url)
     # A reader that follows the sequence meanwhile must never see a number appear behind it.
     store, followed = Store.open(cmdb_url), [0]
     while any(process.is_alive() for process in processes):
@@ -107,31 +90,11 @@ def test_kill_in_the_middle_of_an_import_changes_nothing(cmdb_url: str, tmp_path
     assert len(snapshot.read(store).hosts) == 500
 
 
-@pytest.mark.parametrize("delay", [0.2, 0.6, 1.0, 1.4])
-def test_kill_at_any_time_leaves_all_or_nothing(cmdb_url: str, tmp_path: Path, delay: float) -> None:
-    path = tmp_path / "big.yml"
-    _big_file(path, 300)
-    command = [sys.executable, "-m", "drcloud", "cmdb", "import", str(path)]
-    environment = {**os.environ, "DRCLOUD_CMDB_URL": cmdb_url}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    time.sleep(delay)
-    process.kill()
-    process.wait(30)
-    store = Store.open(cmdb_url)
-    with store.read() as session:
-        hosts, logged = (
-            len(session.scalars(select(Host.id)).all()),
-            len(session.scalars(select(ChangeLog.seq)).all()),
-        )
-    assert (hosts, logged) in {(0, 0), (300, 601)}
-    assert store.declared_seq() == logged
-
-
 def _create(_number: int, url: str) -> None:
     Store.create(url)
 
 
-def test_several_inits_at_once(tmp_path: Path) -> None:
+def test_several_inits_at_once(crowd: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.sqlite3"
-    together(_create, 4, url)
+    crowd.succeed(4, _create, url)
     assert Store.open(url).declared_seq() == 0
