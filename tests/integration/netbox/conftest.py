@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,23 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="session")
+def empty_cmdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an empty CMDB to be copied: its migrations cost more than most of these tests."""
+    file = tmp_path_factory.mktemp("cmdb") / "empty.sqlite3"
+    Store.create(f"sqlite:///{file}")
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
 @pytest.fixture
-def store(cmdb_url: str) -> Store:
-    return Store.open(cmdb_url)
+def store(empty_cmdb: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+    """Give an empty CMDB in SQLite; on both engines where the test asks for ``cmdb_url``."""
+    if "cmdb_url" in request.fixturenames:
+        return Store.open(request.getfixturevalue("cmdb_url"))
+    file = shutil.copy(empty_cmdb, tmp_path / "cmdb.sqlite3")
+    return Store.open(f"sqlite:///{file}")
 
 
 @pytest.fixture

@@ -284,6 +284,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if "Content-Length" not in answer.headers:
             self.send_header("Content-Length", str(len(answer.body)))
+        else:
+            self.close_connection = True  # it said that more would come
         self.end_headers()
         self.wfile.write(answer.body)
 

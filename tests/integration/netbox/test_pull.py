@@ -22,6 +22,9 @@ Pull = Callable[..., Result]
 Read = Callable[[], State]
 
 
+both_engines = pytest.mark.usefixtures("cmdb_url")
+
+
 def some(fields: dict[str, Any], *names: str) -> list[Any]:
     return [fields[name] for name in names]
 
@@ -105,6 +108,7 @@ def test_changes_in_netbox_follow(company: Company, pull: Pull, state: Read) -> 
     assert now["nic"]["web-01/eth0"]["mac"] == "52:54:00:ab:cd:99"
 
 
+@both_engines
 def test_a_host_moves_to_another_rack(company: Company, pull: Pull, state: Read) -> None:
     pull(company.box)
     company.box.change("dcim/devices", company.web, location=None, rack=company.shelf, position=3)
@@ -114,6 +118,7 @@ def test_a_host_moves_to_another_rack(company: Company, pull: Pull, state: Read)
     assert list(now["rack_slot"]) == ["bj1/main/机柜-02/3", "bj1/main/机柜-02/4"]
 
 
+@both_engines
 def test_rows_follow_their_objects_to_new_names(
     company: Company, pull: Pull, store: Store, state: Read
 ) -> None:
@@ -134,6 +139,7 @@ def test_rows_follow_their_objects_to_new_names(
     assert {before[uid]: name for uid, name in after.items()} == {"web-01": "web-02", "db-01": "web-01"}
 
 
+@both_engines
 def test_the_primary_address_moves(company: Company, pull: Pull, state: Read) -> None:
     other = company.address("10.20.1.10/24", company.eth)
     pull(company.box)
@@ -144,6 +150,7 @@ def test_the_primary_address_moves(company: Company, pull: Pull, state: Read) ->
     assert found == {"10.20.1.10": "management", "10.20.1.11": "service", "10.20.1.12": "management"}
 
 
+@both_engines
 def test_two_hosts_give_each_other_their_serials(company: Company, pull: Pull, state: Read) -> None:
     pull(company.box)
     company.box.change("dcim/devices", company.web, serial="")
@@ -191,6 +198,7 @@ def test_what_vanished_is_told_and_stays(company: Company, pull: Pull, state: Re
     assert state()["host"]["web-01"]["state"] == "planned"
 
 
+@both_engines
 def test_prune_retires_hosts_and_removes_the_rest(company: Company, pull: Pull, state: Read) -> None:
     pull(company.box)
     company.box.remove("dcim/devices", company.web)
@@ -234,6 +242,7 @@ def test_an_object_that_was_deleted_and_made_again_is_the_same_host(
     assert "update host web-01" in told(result)
 
 
+@both_engines
 def test_a_prefix_is_divided_under_its_addresses(company: Company, pull: Pull, state: Read) -> None:
     pull(company.box)
     for half in ("10.20.1.0/25", "10.20.1.128/25"):

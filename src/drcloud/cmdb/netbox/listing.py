@@ -104,6 +104,6 @@ def _results(client: Client, path: str, page: Row) -> list[Row]:
     if not isinstance(results, list):
         raise NetboxIncompleteError(f"NetBox {client.url}: {path} answers without a list of results")
     for row in results:
-        if not isinstance(row, dict) or not isinstance(row.get("id"), int):
+        if not isinstance(row, dict) or type(row.get("id")) is not int:
             raise NetboxIncompleteError(f"NetBox {client.url}: {path} answers an object without an id")
     return results
