@@ -14,7 +14,7 @@ from typing import Any
 from drcloud.cmdb import grouping, hostnames, ssh
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.grouping import Groups, groups_by_host, names
-from drcloud.cmdb.options import CONNECTION, Options
+from drcloud.cmdb.options import CONNECTION, ON_REQUEST, USUAL, Options
 from drcloud.cmdb.selection import GONE
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.errors import NothingMatchedError
@@ -59,7 +59,8 @@ def build(
     known = {row.name: row for row in (*hosts, *snapshot.others) if row.state != GONE}
     selected = {row.name for row in hosts}
     placements = [_present(row, selected, known) for row in snapshot.placements]
-    variables = {row.name: host_variables(row, options.needed) for row in hosts}
+    needed = options.needed
+    variables = {row.name: host_variables(row, needed) for row in hosts}
     _add_connection(variables, hosts, known, ssh_config)
     _add_placements(variables, placements)
     _add_pools(variables, placements, known, snapshot.apps)
@@ -73,7 +74,7 @@ def build(
         [row for row in hosts if row.name in labels], placements, labels, options, variables
     )
     _group_drift(groups, drift or {}, labels)
-    _show(variables, options.needed)
+    _show(variables, needed)
     return Inventory(variables, groups, everywhere, labels, options.hidden, (*warnings, *more))
 
 
@@ -121,18 +122,26 @@ def host_variables(row: HostRow, needed: frozenset[str]) -> Variables:
         "dr_asset_tag": row.asset_tag,
         "dr_attrs": row.attrs,
         "dr_block_devices": list(row.block_devices),
+    }
+    if not needed.issuperset(USUAL):
+        variables = {name: value for name, value in variables.items() if name in needed or name in CONNECTION}
+    if not needed.isdisjoint(ON_REQUEST):
+        variables |= {name: value for name, value in _on_request(row).items() if name in needed}
+    if row.role == "docker":
+        variables["dr_placements"] = []
+    if row.role == "lb":
+        variables["dr_lb_pools"] = []
+    return variables
+
+
+def _on_request(row: HostRow) -> Variables:
+    return {
         "dr_name": row.name,
         "dr_model": row.model,
         "dr_rack_unit": row.rack_unit,
         "dr_tags": list(row.tags),
         "dr_addresses": list(row.addresses),
     }
-    variables = {name: value for name, value in variables.items() if name in needed or name in CONNECTION}
-    if row.role == "docker":
-        variables["dr_placements"] = []
-    if row.role == "lb":
-        variables["dr_lb_pools"] = []
-    return variables
 
 
 def _add_connection(
