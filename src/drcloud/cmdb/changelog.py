@@ -6,19 +6,22 @@ a reader that follows ``seq`` never skips a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from sqlalchemy import UpdateBase, event, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.orm.exc import StaleDataError
 
 from drcloud.cmdb import actor as actors
-from drcloud.cmdb import policy
+from drcloud.cmdb import culprit, policy
 from drcloud.cmdb.base import Base, Declared, Document, now
 from drcloud.cmdb.natural import Naming, kind_of, kinds
-from drcloud.cmdb.operational import ChangeLog, Sequence
+from drcloud.cmdb.operational import ChangeLog
+from drcloud.cmdb.operational import Sequence as Counter
 from drcloud.errors import InvalidInputError
 
 DECLARED = "declared"
@@ -37,7 +40,17 @@ class Unit:
 
 
 class RecordedSession(Session):
-    """A session that records what it writes to declared tables."""
+    """A session that records what it writes to declared tables, and tells whose row was refused."""
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what is pending; the error of a refused row carries the object's name as a note."""
+        attempt = culprit.remember(self)
+        try:
+            super().flush(objects)
+        except (IntegrityError, StaleDataError) as error:
+            if name := culprit.named(self, attempt, error):
+                error.add_note(name)
+            raise
 
 
 def begin(session: Session, unit: Unit) -> None:
@@ -54,14 +67,14 @@ def begin(session: Session, unit: Unit) -> None:
 
 def lock(session: Session, counter: str) -> int:
     """Lock a counter until the end of the transaction and return its value."""
-    return session.scalars(select(Sequence.value).where(Sequence.name == counter).with_for_update()).one()
+    return session.scalars(select(Counter.value).where(Counter.name == counter).with_for_update()).one()
 
 
 def advance(session: Session, counter: str, steps: int = 1) -> int:
     """Move a counter on; it stays locked until the end. Return the first of the new numbers."""
     value = lock(session, counter)
     session.execute(
-        update(Sequence).where(Sequence.name == counter).values(value=value + steps),
+        update(Counter).where(Counter.name == counter).values(value=value + steps),
         execution_options={"synchronize_session": False},
     )
     return value + 1

@@ -100,8 +100,8 @@ def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
     if item.fields["prefix"] is None:
         message = f"{item.key} lies in no prefix of the file or the CMDB: add its prefix under `prefixes`"
         yield Problem(item.where("address"), message)
-    wanted = final["address"][item.key]["host"]
-    owner = state["address"].get(item.key, final["address"][item.key])["host"]
+    wanted = final["address"][item.key].get("host")
+    owner = state["address"].get(item.key, final["address"][item.key]).get("host")
     # A host of the file that gives its address away has another one; any other host would lose its only one.
     if owner is not None and owner != wanted and _is_bare(owner, final):
         yield Problem(item.where("address"), f"{item.key} belongs to host {owner} already")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
+from drcloud.cmdb import rules
 from drcloud.errors import CmdbError, CmdbUnreachableError, DrcloudError, InvalidInputError, LockedError
 
 # SQLite's result codes, https://www.sqlite.org/rescode.html; extended codes begin with the primary one.
@@ -25,6 +28,8 @@ SQLITE = {
     "SQLITE_PERM": "is not accessible; check the permissions of the file and its directory",
     "SQLITE_IOERR": "cannot be read or written, the disk reports an error; check the file system",
 }
+# Bytes; the index of SQLite's write-ahead log grows by as much, https://www.sqlite.org/walformat.html.
+ROOM = 32 * 1024
 # PostgreSQL's codes, https://www.postgresql.org/docs/current/errcodes-appendix.html; longest match wins.
 POSTGRESQL = {
     "08": "cannot be reached; check that the server runs and that DRCLOUD_CMDB_URL is right",
@@ -59,25 +64,33 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except StaleDataError as error:
-        raise LockedError(
-            "somebody else changed the same object meanwhile: read it again, then write"
-        ) from error
+        name = next(iter(getattr(error, "__notes__", ())), "the same object")
+        raise LockedError(f"somebody else changed {name} meanwhile: read it again, then write") from error
     except IntegrityError as error:
-        raise InvalidInputError(
-            f"the CMDB refuses the write, it would break a rule: {_first_line(error.orig)}"
-        ) from error
+        raise InvalidInputError(rules.sentence(error)) from error
     except DataError as error:
         raise InvalidInputError(f"the CMDB refuses a value: {_first_line(error.orig)}") from error
+    except ValueError as error:
+        if url.get_backend_name() == "sqlite" and _is_unreadable(error):
+            raise CmdbError(f"CMDB {label(url)} {SQLITE['SQLITE_CORRUPT']} ({_first_line(error)})") from error
+        raise
     except (DBAPIError, sqlite3.Error) as error:
         if translation := _translation(error, url):
             raise translation from error
         raise
 
 
+def _is_unreadable(error: ValueError) -> bool:
+    """Tell whether a stored value is none of its type (text, time, document), as in a damaged file."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    through_the_driver = any(name.startswith("sqlalchemy.engine") for name in frames)
+    return through_the_driver and not frames[-1].startswith("drcloud.")
+
+
 def _translation(error: DBAPIError | sqlite3.Error, url: URL) -> DrcloudError | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
-        what = _sqlite(cause)
+        what = _sqlite(cause, url)
     else:
         code = getattr(cause, "sqlstate", None)
         what = _postgresql(code or _guess(str(cause)))
@@ -87,12 +100,23 @@ def _translation(error: DBAPIError | sqlite3.Error, url: URL) -> DrcloudError | 
     return kind(f"CMDB {label(url)} {what} ({_first_line(cause)})")
 
 
-def _sqlite(cause: sqlite3.Error) -> str | None:
+def _sqlite(cause: sqlite3.Error, url: URL) -> str | None:
     # Without a code the driver itself complains: a text that is not UTF-8 comes from a damaged file.
-    name = getattr(cause, "sqlite_errorname", None) or ""
+    name = getattr(cause, "sqlite_errorname", None) or ("SQLITE_CORRUPT" if "decode" in str(cause) else "")
     if name == "SQLITE_ERROR" and "no such table" in str(cause):
         return "lacks a table; run `drcloud init`, or restore it from a backup"
+    if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and _is_full(url):
+        # The files beside the CMDB's own cannot be made then, which has another name.
+        name = "SQLITE_FULL"
     return next((what for code, what in SQLITE.items() if name.startswith(code)), None)
+
+
+def _is_full(url: URL) -> bool:
+    """Tell whether the disk of a file has no room for what SQLite keeps beside it."""
+    try:
+        return shutil.disk_usage(Path(str(url.database)).parent).free < ROOM
+    except OSError:
+        return False
 
 
 def _postgresql(code: str) -> str | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from drcloud.cmdb.declared import moment
 from drcloud.cmdb.document.values import Attrs, ChangeState, Entry, Label, Short, Text, Ticket, Time, Word
 
+Patterns = Annotated[tuple[Text, ...], Field(min_length=1)]
+Scope = dict[Literal["environment", "app", "host", "kind"], Patterns]
+
 
 class ChangeEntry(Entry):
     """A change ticket. ``state`` is where it begins; a file never takes one back to ``draft``.
 
-    ``scope`` names what the change covers: patterns by kind, as ``{environment: [prod]}``.
+    ``scope`` is what it covers (``drcloud.cmdb.scope``), as ``{environment: [prod], host: ["dk-*"]}``.
     """
 
     ticket: Ticket
@@ -21,7 +24,7 @@ class ChangeEntry(Entry):
     state: ChangeState = "draft"
     window_start: Time | None = None
     window_end: Time | None = None
-    scope: dict[Word, tuple[Text, ...]] = Field(default_factory=dict)
+    scope: Scope = Field(default_factory=dict)
     attrs: Attrs
 
     @field_validator("window_end")

@@ -24,9 +24,13 @@ def entry_of(section: str) -> type[Entry]:
 
 
 def entry(model: type[Entry], fields: Mapping[str, Any]) -> Fields:
-    """Return a row as an entry of a class."""
+    """Return a row as an entry of a class; what an entry must say is said, also where it is empty."""
     found = {name: fields[NAMES.get(name, name)] for name in model.model_fields}
-    return some(found, *found)
+    return {
+        name: value
+        for name, value in found.items()
+        if model.model_fields[name].is_required() or not is_empty(value)
+    }
 
 
 def some(fields: Mapping[str, Any], *names: str) -> Fields:
