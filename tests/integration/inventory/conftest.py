@@ -52,11 +52,11 @@ class Controller:
         (self.directory / name).write_text(f"plugin: dianrong.cloud.cmdb\n{text}", encoding="utf-8")
         return name
 
-    def load(self, document: dict[str, Any]) -> None:
+    def load(self, document: dict[str, Any], ticket: str | None = None) -> None:
         """Import the content of a CMDB file."""
         path = self.directory / "fleet.yml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-        importer.import_file(Store.open(self.environment["DRCLOUD_CMDB_URL"]), path)
+        importer.import_file(Store.open(self.environment["DRCLOUD_CMDB_URL"]), path, ticket=ticket)
 
     def inventory(self, source: str) -> dict[str, Any]:
         """Return what ``ansible-inventory --list`` prints, with plain strings for what it marks as data."""
