@@ -7,8 +7,8 @@ PYTEST := $(BIN)/python -m pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 QUICK := not lab_slow and not netbox
 
-.PHONY: help venv packages lab lab-down lab-status demo test test-full lint unit integration test-lab sanity \
-	newest-core wheel clean
+.PHONY: help venv packages lab lab-down lab-status demo test test-full lint unit integration test-lab \
+	test-netbox sanity newest-core wheel clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ test: packages venv  ## All tests that fit into 45 minutes: static checks, unit,
 	@scripts/run-tests "$(QUICK)"
 
 test-full: packages venv  ## Every test there is
-	@scripts/packages test
+	@scripts/packages test netbox
 	@scripts/run-tests ""
 
 lint: venv  ## The static checks: ruff, mypy, import rules, ansible-lint, yamllint
@@ -55,6 +55,11 @@ integration: venv  ## Tests against real files, databases, packages and Ansible,
 
 test-lab: packages venv  ## Tests on the hosts of the lab (boots it when it is down)
 	@$(PYTEST) tests/lab -m "$(QUICK)"
+
+test-netbox: packages venv  ## The pull from a real NetBox (needs Python 3.12; once ten minutes)
+	@scripts/packages test netbox
+	@scripts/netbox >/dev/null
+	@$(PYTEST) tests/integration/netbox -m netbox
 
 sanity: venv  ## ansible-test sanity on an installed copy of the collection
 	@$(PYTEST) tests/static -m sanity
