@@ -17,6 +17,8 @@ from drcloud.secrets import expand
 SOURCES = (".cmdb.yml", ".cmdb.yaml")
 PLUGIN = "dianrong.cloud.cmdb"
 
+# Installed collections: version and path by name.
+Found = Mapping[str, tuple[str, str]]
 Watch = Callable[[str], None]
 
 
@@ -40,6 +42,7 @@ class Context:
     at_once: int = 8
     watch: Watch = lambda _: None
     snapshot: Snapshot | None = None
+    collections: list[Found | None] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
 
     def hosts(self) -> list[HostRow]:

@@ -80,7 +80,7 @@ def _visits(context: Context, chosen: list[HostRow], line: Line) -> Iterator[Fin
     pinned = {row.host for row in (context.snapshot.host_keys if context.snapshot else ())}
     waiting = {row.name: row for row in _with_bastions(chosen, known)}
     lost: set[str] = set()
-    done = 0
+    done, total = 0, len(waiting)
     while waiting:
         ready = [row for row in waiting.values() if row.ssh_via not in waiting]
         if not ready:  # the CMDB refuses a circle, and so does the configuration
@@ -93,7 +93,7 @@ def _visits(context: Context, chosen: list[HostRow], line: Line) -> Iterator[Fin
             ):
                 found[row.name] = finding
                 done += 1
-                context.watch(f"SSH: {done} of {len(waiting) + done - 1} hosts")
+                context.watch(f"SSH: {done} of {total} hosts")
         for row in ready:
             waiting.pop(row.name)
             (context.reached if found[row.name].level == "ok" else lost).add(row.name)

@@ -18,18 +18,16 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from drcloud import __version__
-from drcloud.doctor.context import Context
+from drcloud.doctor.context import Context, Found
 from drcloud.doctor.finding import Finding, fine, problem, skipped, warning
 
 OURS = "dianrong.cloud"
 CORE = "ansible-core"
 CHECK = "versions"
 COLLECTIONS = "collections"
-LIST_SECONDS = 60
+LIST_SECONDS = 120
 CORE_SAYS = re.compile(r"\[core ([^\]]+)\]")
 PYTHON_SAYS = re.compile(r"^\s*python version = .*\(([^()]+)\)\s*$", re.MULTILINE)
-
-Found = Mapping[str, tuple[str, str]]
 
 
 def core(_context: Context) -> Iterator[Finding]:
@@ -44,9 +42,9 @@ def core(_context: Context) -> Iterator[Finding]:
     yield from _command(version)
 
 
-def collection(_context: Context) -> Iterator[Finding]:
+def collection(context: Context) -> Iterator[Finding]:
     """Compare the collection that Ansible finds with this package."""
-    found = _installed()
+    found = _listed(context)
     if found is None:
         yield skipped(CHECK, OURS, "ansible-galaxy does not list the collections")
     elif OURS not in found:
@@ -67,7 +65,7 @@ def required(context: Context) -> Iterator[Finding]:
     if context.requirements is None:
         yield skipped(COLLECTIONS, "requirements.yml", "there is none here: drCloud itself needs no other")
         return
-    found = _installed()
+    found = _listed(context)
     if found is None:
         yield skipped(COLLECTIONS, str(context.requirements), "ansible-galaxy does not list the collections")
         return
@@ -116,6 +114,13 @@ def _command(version: str) -> Iterator[Finding]:
         yield problem(CHECK, name, message, advice)
     else:
         yield fine(CHECK, name, f"{path} is core {version}")
+
+
+def _listed(context: Context) -> Found | None:
+    """Return the collections that Ansible finds, asked once a visit; None if it does not tell."""
+    if not context.collections:
+        context.collections.append(_installed())
+    return context.collections[0]
 
 
 def _installed() -> Found | None:
