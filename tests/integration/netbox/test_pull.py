@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from tests.integration.netbox.box import Company
 
+from drcloud.cmdb import exporter, importer
 from drcloud.cmdb.declared import Host
-from drcloud.cmdb.netbox.sync import Result
+from drcloud.cmdb.netbox import sync
+from drcloud.cmdb.netbox.sync import Request, Result
 from drcloud.cmdb.operational import ChangeLog
 from drcloud.cmdb.state import State
 from drcloud.cmdb.store import Store
@@ -284,6 +287,19 @@ def test_only_one_site_and_one_role(company: Company, pull: Pull, state: Read) -
     assert set(state()["host"]) == {"sh-01", "sh-sw", "web-01", "db-01"}
     company.box.remove("dcim/devices", company.web)
     assert pull(company.box, sites=("sh1",)).plan.vanished == ()
+
+
+def test_an_export_carries_along_what_came_from_where(
+    company: Company, pull: Pull, store: Store, tmp_path: Path
+) -> None:
+    pull(company.box)
+    file = tmp_path / "export.yml"
+    file.write_text(exporter.export(store), "utf-8")
+    copy = Store.create(f"sqlite:///{tmp_path}/copy.sqlite3")
+    importer.import_file(copy, file)
+    result = sync.pull(copy, Request(company.box.access))
+    assert {change.kind for change in result.plan.changes} <= {"address"}
+    assert sync.pull(copy, Request(company.box.access)).plan.changes == ()
 
 
 def test_devices_that_are_no_hosts_yet_are_left_out_and_named(

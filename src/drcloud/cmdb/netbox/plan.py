@@ -155,7 +155,7 @@ class _Planning:
     def _conflict(self, one: Wanted, source: str | None) -> str | None:
         """Return why a row may not be written for this object; None when it may."""
         name = f"{one.kind}:{one.key}"
-        if source == one.source or name in self._rules.adopt:
+        if source == one.source or name in self._rules.adopt or self._is_reached_there(one):
             return None
         if source is None:
             what = f"is in the CMDB and does not come from this NetBox: rename one, or use --adopt {name}"
@@ -164,6 +164,14 @@ class _Planning:
         else:
             what = f"comes from {source}, which is there still and is not pulled now"
         return f"{one.label}: {one.kind.replace('_', ' ')} {one.key} {what}"
+
+    def _is_reached_there(self, one: Wanted) -> bool:
+        """Tell whether an address is on the same own host already: an import file cannot say whose it is."""
+        if one.kind != "address" or one.fields["host"] is None:
+            return False
+        host = self._state["host"].get(one.fields["host"])
+        same = self._state["address"][one.key]["host"] == one.fields["host"]
+        return same and host is not None and source_of(host, self._rules.url) is not None
 
     def _update(self, one: Wanted, known: Fields, fields: Mapping[str, Any]) -> None:
         before = dict(self._renamed.before.get((one.kind, one.key), {}))
