@@ -90,8 +90,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+@contextmanager
+def server() -> Iterator[str]:
     """Give the URL of a scratch server on loopback, without its database."""
     with tempfile.TemporaryDirectory(prefix="drcloud-pg-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
@@ -101,18 +101,26 @@ def postgresql() -> Iterator[str]:
             yield f"postgresql://drcloud@127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Give the URL of a scratch server on loopback, without its database."""
+    with server() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def cmdb_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of a new, empty CMDB on each engine."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/cmdb.sqlite3"
     else:
-        url = _new_database(request.getfixturevalue("postgresql"))
+        url = new_database(request.getfixturevalue("postgresql"))
     Store.create(url)
     return url
 
 
-def _new_database(server: str) -> str:
+def new_database(server: str) -> str:
+    """Return the URL of a new, empty database of a server."""
     import psycopg
 
     name = f"cmdb_{uuid.uuid4().hex}"
