@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from drcloud.cmdb import changes as change_tickets
 from drcloud.cmdb import document as documents
-from drcloud.cmdb import hosts, nearby, objects
+from drcloud.cmdb import hosts, nearby, objections, objects
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.importfile import Position, Problem, Source, spell
@@ -74,10 +74,7 @@ class Task(Source):
     def complaints(self, problems: Iterable[Problem]) -> list[str]:
         """Return problems as ``object: field: message``."""
         found = sorted((self.spell(one.position), one.message) for one in problems)
-        return [
-            f"{where}: {message.replace(' in the file or the CMDB', ' in the CMDB')}"
-            for where, message in found
-        ]
+        return [f"{where}: {objections.without_file(message)}" for where, message in found]
 
     def entry(self, position: Position) -> Entry:
         """Return the entry that a position lies in."""

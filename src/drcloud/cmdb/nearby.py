@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, UniqueConstraint, and_, inspect, o
 from sqlalchemy.orm import Mapper, Session
 
 from drcloud.cmdb.base import Base
-from drcloud.cmdb.declared import Address, Allocation, Host, Prefix, fixed_width
+from drcloud.cmdb.declared import Address, Allocation, Host, Idc, Prefix, Rack, RackSlot, Room, fixed_width
 from drcloud.cmdb.ipam import port_pool
 from drcloud.cmdb.items import Item
 from drcloud.cmdb.lookup import meant
@@ -26,8 +26,8 @@ from drcloud.errors import InvalidInputError
 
 # Kinds whose parts a file gives as whole lists, so that what it leaves out must be seen.
 WHOLE = frozenset({"host", "placement"})
-# Kinds that are checked against the number of their parts.
-COUNTED = frozenset({"placement"})
+# Kinds that are checked against their parts.
+COUNTED = frozenset({"app", "placement"})
 # How many rows that stand in the way of a removal are looked for, for each kind.
 ENOUGH = 3
 
@@ -300,10 +300,25 @@ def _around_member(item: Item) -> Iterator[Select[Any]]:
     yield select(Allocation).where(Allocation.pool == port_pool(item.fields["host"]))
 
 
+def _around_host(item: Item) -> Iterator[Select[Any]]:
+    """Yield the units that a host occupies, which it does not leave behind when it moves."""
+    if "rack" in item.fields:
+        yield select(RackSlot).join(Host, RackSlot.host_id == Host.id).where(Host.name == item.key)
+
+
+def _around_rack(item: Item) -> Iterator[Select[Any]]:
+    room, _, code = item.key.rpartition("/")
+    idc, _, room_code = room.partition("/")
+    here = select(RackSlot).join(Rack, RackSlot.rack_id == Rack.id).join(Rack.room).join(Room.idc)
+    yield here.where(Rack.code == code, Room.code == room_code, Idc.code == idc)
+
+
 _AROUND: dict[str, Callable[[Item], Iterator[Select[Any]]]] = {
     "address": _around_address,
     "prefix": _around_prefix,
     "app": _around_app,
     "app_spec_version": _around_app,
+    "host": _around_host,
     "placement_host": _around_member,
+    "rack": _around_rack,
 }

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb import actor as actors
-from drcloud.cmdb import checks, importer, nearby, policy, values
+from drcloud.cmdb import checks, importer, nearby, objections, policy, values
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.natural import join_key, kinds
@@ -181,7 +181,7 @@ def plan(loaded: Loaded, wanted: Iterable[Wanted]) -> tuple[Change, ...]:
         final[item.kind][item.key] = item.fields
     found = sorted(checks.all_of(items, state, final), key=lambda problem: problem.position[:1])
     _fail(_said(items[int(problem.position[0])], problem.position[1:], problem.message) for problem in found)
-    _fail([*_clashes(items, final), *_dangling(changes, final)])
+    _fail([*objections.clashes(items, final), *objections.dangling(changes, final)])
     return tuple(changes)
 
 
@@ -193,7 +193,7 @@ def _fail(problems: Iterable[str]) -> None:
 def _said(item: Item, position: Sequence[str | int], message: str) -> str:
     """Return a problem in words of objects, where there is no file."""
     where = "".join(f"{step}: " for step in position)
-    return f"{nearby.named(item)}: {where}{message.replace(' in the file or the CMDB', ' in the CMDB')}"
+    return f"{nearby.named(item)}: {where}{objections.without_file(message)}"
 
 
 def _refuse_twice(wanted: Sequence[Wanted]) -> None:
@@ -301,28 +301,3 @@ def _removals(wanted: Iterable[Wanted], state: State) -> Iterator[Change]:
     for one in wanted:
         if one.state == "absent":
             yield from remove(one.kind, str(one.key))
-
-
-def _clashes(items: Iterable[Item], final: State) -> Iterator[str]:
-    """Yield the values that would belong to two objects of which only one may have them."""
-    for item in items:
-        for names in nearby.uniques(item.kind):
-            mine = [item.fields[name] for name in names]
-            if None in mine:
-                continue
-            for key, fields in final[item.kind].items():
-                if key != item.key and [fields.get(name) for name in names] == mine:
-                    words = " and ".join(f"{name} {value}" for name, value in zip(names, mine, strict=True))
-                    owner = f"{item.kind.replace('_', ' ')} {key}"
-                    yield f"{nearby.named(item)}: {words} belongs to {owner} already"
-
-
-def _dangling(changes: Iterable[Change], final: State) -> Iterator[str]:
-    """Yield what still refers to an object that goes."""
-    for one in changes:
-        if one.action == "delete" and one.key not in final[one.kind]:
-            for kind, name in nearby.referring(one.kind):
-                users = [key for key, fields in final[kind].items() if fields.get(name) == one.key]
-                if users:
-                    what = f"{kind.replace('_', ' ')} {', '.join(sorted(users)[: nearby.ENOUGH])}"
-                    yield f"{one.kind.replace('_', ' ')} {one.key} is still used by {what}: remove that first"

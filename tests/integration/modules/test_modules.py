@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from drcloud.cmdb import reading
@@ -129,6 +130,9 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
     "nothing": ("cmdb_info", {"kind": "host", "filters": {"sate": "active"}}, "host has no field 'sate'"),
 }
 
+# What the database has no part in.
+ON_ONE_ENGINE = pytest.mark.parametrize("cmdb_url", ["sqlite"], indirect=True)
+
 
 def task(module: str, options: dict[str, Any], register: str, **keywords: Any) -> dict[str, Any]:
     return {f"dianrong.cloud.{module}": options, "register": register, **keywords}
@@ -153,6 +157,7 @@ def test_check_mode_foretells_what_is_done_and_then_nothing_is_left(controller: 
     assert reading.read(store, "host", ["dk-03"])[0].fields["attrs"] == {"team": "支付"}
 
 
+@ON_ONE_ENGINE
 def test_mistakes_are_told_by_object_and_field_and_write_nothing(controller: Controller) -> None:
     before = Store.open(controller.url).declared_seq()
     found = controller.results(
@@ -171,6 +176,7 @@ def test_mistakes_are_told_by_object_and_field_and_write_nothing(controller: Con
     assert Store.open(controller.url).declared_seq() == before
 
 
+@ON_ONE_ENGINE
 def test_reading_gives_data_and_never_templates(controller: Controller) -> None:
     note = "{{ lookup('pipe', 'id') }}"
     lookup = "{{ lookup('dianrong.cloud.cmdb', 'host', 'dk-01').attrs.note }}"
