@@ -31,7 +31,7 @@ class Vip(Declared, Base):
 
 
 class Certificate(Declared, Base):
-    """A TLS certificate. ``key`` is a reference, never the key; ``fingerprint`` is SHA-256 in hex."""
+    """A TLS certificate. ``private_key`` is a reference, never the key; ``fingerprint`` is SHA-256 in hex."""
 
     __tablename__ = "certificate"
     natural = Natural(("name",))
@@ -40,7 +40,7 @@ class Certificate(Declared, Base):
     issuer: Mapped[str] = mapped_column(String(255))
     not_after: Mapped[datetime]
     fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
-    key: Mapped[str | None] = mapped_column(String(255))
+    private_key: Mapped[str | None] = mapped_column(String(255))
 
     @validates("not_after")
     def _moment(self, _field: str, value: datetime | str) -> datetime:

@@ -28,14 +28,14 @@ class VipEntry(Entry):
 
 
 class CertificateEntry(Entry):
-    """A TLS certificate, without its key: ``key`` says where that is."""
+    """A TLS certificate, without its key: ``private_key`` says where that is."""
 
     name: Label
     subject: Text
     issuer: Text
     not_after: Time
     fingerprint: Fingerprint
-    key: Reference | None = None
+    private_key: Reference | None = None
     attrs: Attrs
 
 

@@ -351,7 +351,7 @@ def _balancing() -> None:
         _text("issuer", 255),
         sa.Column("not_after", TIME, nullable=False),
         _text("fingerprint", 64),
-        _text("key", 255, null=True),
+        _text("private_key", 255, null=True),
         _unique("certificate", "name"),
         _unique("certificate", "fingerprint"),
     )
