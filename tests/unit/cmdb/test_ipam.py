@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 
-from drcloud.cmdb import addresses, ipam, networks, subnets
+from drcloud.cmdb import addresses, importer, ipam, networks, subnets
 from drcloud.cmdb.declared import Address, Allocation, Host, Prefix, Vrf
+from drcloud.cmdb.exporter import export
 from drcloud.cmdb.ipam import Claim, Slot
 from drcloud.cmdb.store import Store
 from drcloud.errors import InvalidInputError, NotFoundError
@@ -229,3 +232,25 @@ def test_subnets_of_ipv6(nets: Store) -> None:
 def test_subnets_that_cannot_be(nets: Store, name: str, length: int, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message), nets.write(reason="x") as session:
         subnets.allocate(session, networks.find(session, name), ["dk-01"], length=length)
+
+
+def test_owners_keep_what_they_have_through_export_and_import(nets: Store, tmp_path: Path) -> None:
+    def ask(store: Store) -> list[str]:
+        with store.write(reason="x") as session:
+            whole = networks.find(session, "10.64.0.0/22")
+            prefix = networks.find(session, "10.1.0.0/29@blue")
+            return [
+                *(row.cidr for row in subnets.allocate(session, whole, ["dk-01", "dk-02"]).values()),
+                addresses.allocate(session, prefix, "dk-01/bmc", purpose="bmc").address,
+            ]
+
+    given = ask(nets)
+    path = tmp_path / "export.yml"
+    path.write_text(export(nets), encoding="utf-8")
+    seq = nets.declared_seq()
+    assert importer.import_file(nets, path) == ()
+    other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
+    importer.import_file(other, path)
+    before = other.declared_seq()
+    assert ask(other) == ask(nets) == given
+    assert (other.declared_seq(), nets.declared_seq()) == (before, seq)
