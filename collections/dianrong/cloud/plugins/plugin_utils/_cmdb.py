@@ -23,10 +23,11 @@ try:
     from drcloud.cmdb.wanted import Wanted
     from drcloud.errors import DrcloudError
 except ImportError:
-    objects = None  # ControllerAction says what is missing.
+    # ControllerAction says what is missing.
+    allocations = entries = ipam = objects = reading = Entry = Wanted = None
 else:
     kinds()
-    with contextlib.suppress(DrcloudError):
+    with contextlib.suppress(DrcloudError, ImportError):
         engine.build(engine.locate(None))  # loads the driver; nothing is opened
 
 # Everything of the action group takes these, so that `module_defaults` can give them once.
