@@ -237,10 +237,11 @@ def test_an_empty_cmdb_exports_an_importable_file(store: Store, tmp_path: Path) 
 
 
 def test_every_sample_of_the_repository_imports(store: Store, tmp_path: Path) -> None:
-    samples = sorted(Path(__file__).parents[3].glob("inventories/*/idc.yml"))
-    assert samples
+    inventories = Path(__file__).parents[3] / "inventories"
+    samples = [*inventories.glob("*/idc.yml"), *inventories.glob("*/company.yml")]
+    assert len(samples) == 3
     for sample in samples:
-        own = Store.create(f"sqlite:///{tmp_path}/{sample.parent.name}.sqlite3")
+        own = Store.create(f"sqlite:///{tmp_path}/{sample.parent.name}-{sample.stem}.sqlite3")
         assert importer.import_file(own, sample)
         with own.read() as session:
             assert session.scalars(select(func.count(Host.id))).one() > 0
