@@ -61,10 +61,10 @@ class Job(NamedTuple):
 
 SITES = (Site("sh1", "上海外高桥一号机房", 64), Site("bj1", "北京亦庄一号机房", 80))
 JOBS = (
-    Job("fe", "docker", "frontend", "R430", 24),
-    Job("be", "docker", "backend", "R630", 40),
-    Job("co", "docker", "component", "R630", 16),
-    Job("db", "database", "database", "R730", 20),
+    Job("fe", "docker", "frontend", "R430", 23),
+    Job("be", "docker", "backend", "R630", 41),
+    Job("co", "docker", "component", "R630", 17),
+    Job("db", "database", "database", "R730", 19),
 )
 MODELS = (("R430", "Dell", 1), ("R630", "Dell", 1), ("R730", "Dell", 2))
 # Apps by tier; a larger company has more of the same kind.
