@@ -40,6 +40,10 @@ options:
       - The CMDB's database as an SQLAlchemy URL. May hold C(${NAME}) of the environment.
       - Without it, the one that E(DRCLOUD_CMDB_URL) names, else the user's own SQLite file.
     type: str
+notes:
+  - A lookup runs in the worker of each host. With the inventory plugin P(dianrong.cloud.cmdb#inventory) the workers
+    find what it needs already loaded; without, each pays for it, and M(dianrong.cloud.cmdb_info) with
+    C(run_once) is cheaper.
 seealso:
   - module: dianrong.cloud.cmdb_info
 """
