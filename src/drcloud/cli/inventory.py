@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from drcloud.cmdb import inventory, snapshot, ssh
+from drcloud.cli import inventory_view
+from drcloud.cmdb import inventory, snapshot, sourcefile, ssh
+from drcloud.cmdb.difference import Difference
+from drcloud.cmdb.explanation import Explanation, Reason
+from drcloud.cmdb.sourcefile import SourceFile
 from drcloud.cmdb.store import Store
 
 app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Source = Annotated[
+    Path | None,
+    typer.Option("-i", "--source", help="The *.cmdb.yml; without it, DRCLOUD_INVENTORY or all hosts."),
+]
 
 
 @app.command()
@@ -34,6 +48,38 @@ def hosts(
         for name in sorted(found.hosts)
     ]
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def explain(
+    host: Annotated[str, typer.Argument(help="The host, by its name in the CMDB or in the inventory.")],
+    group: Annotated[str, typer.Argument(help="The group, as Ansible calls it.")],
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Say which rule puts a host into a group of the inventory, or why none does."""
+    told = inventory_view.explain(_source(source), host, group)
+    if as_json:
+        typer.echo(json.dumps({"member": told.member, **asdict(told)}, ensure_ascii=False, indent=2))
+        return
+    Console(highlight=False).print(_explanation(told), soft_wrap=True)
+
+
+@app.command()
+def diff(
+    before: Annotated[
+        str, typer.Argument(metavar="T1", help="A change's number, a time, 2h (ago), or ticket:NAME.")
+    ],
+    after: Annotated[str, typer.Argument(metavar="T2", help="The same; without it, now.")] = "now",
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Show what changed in the inventory between two times: hosts, their groups and their variables."""
+    found = inventory_view.diff(_source(source), before, after)
+    if as_json:
+        typer.echo(json.dumps(found.as_document(), ensure_ascii=False, indent=2))
+        return
+    Console(highlight=False).print(_difference(found), soft_wrap=True)
 
 
 @app.command("ssh-config")
@@ -57,6 +103,14 @@ def ssh_config(
     typer.echo(f"Log in with: ssh -F {folder / ssh.CONFIG} HOST")
 
 
+def _source(given: Path | None) -> SourceFile:
+    """Return the source that was given, that the environment names, or the one that asks for everything."""
+    named = os.environ.get("DRCLOUD_INVENTORY", "")
+    if given is None and named.endswith(sourcefile.SUFFIXES):
+        given = Path(named)
+    return SourceFile(None) if given is None else sourcefile.load(given.expanduser())
+
+
 def _table(rows: snapshot.Snapshot, found: inventory.Inventory) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("host", "role", "state", "rack", "address", "through", "runs"):
@@ -68,3 +122,42 @@ def _table(rows: snapshot.Snapshot, found: inventory.Inventory) -> Table:
         cells = (row.name, row.role, row.state, row.rack, row.address, row.ssh_via, " ".join(runs))
         table.add_row(*(escape(cell or "") for cell in cells))
     return table
+
+
+def _explanation(told: Explanation) -> Text:
+    states = {
+        True: ("is in", "green"),
+        False: ("is not in", "yellow"),
+        None: ("may be in, only Ansible can tell,", "yellow"),
+    }
+    words, colour = states[told.member]
+    text = Text.assemble(f"{told.host} ", (words, colour), f" {told.group}:")
+    reasons = told.because or [*told.against, *told.unknown]
+    for reason in reasons:
+        text.append(f"\n  {_reason(reason)}")
+    return text
+
+
+def _reason(reason: Reason) -> str:
+    through = f", through {reason.through}" if reason.through else ""
+    return f"{reason.rule}{through}: {reason.detail}"
+
+
+def _difference(found: Difference) -> Text:
+    text = Text()
+    for host in found.added:
+        text.append(f"+ {host}\n", "green")
+    for host in found.removed:
+        text.append(f"- {host}\n", "red")
+    for change in found.changed:
+        text.append(f"~ {change.host}\n", "yellow")
+        for sign, groups in (("+", change.joined), ("-", change.left)):
+            if groups:
+                text.append(f"    {sign} {' '.join(groups)}\n")
+        for name, value in change.variables.items():
+            before, after = (json.dumps(value[side], ensure_ascii=False) for side in ("before", "after"))
+            text.append(f"    {name}: {before} -> {after}\n")
+    if not found:
+        return Text("nothing changed in the inventory")
+    text.rstrip()
+    return text

@@ -84,7 +84,7 @@ def by_path(
     for values, members in sorted(buckets.items()):
         line = [groups.name(*_parts(levels, values[: depth + 1])) for depth in range(len(values))]
         groups.nest_all(line)
-        groups.join(line[-1], members, rule, "/".join(values))
+        groups.join(line[-1], members, rule, "/".join(_parts(levels, values)[1:]))
     return bool(buckets)
 
 

@@ -134,7 +134,8 @@ options:
       - Groups by the values at paths into a host's variables, with or without C(dr_). An entry is a path, or
         a list of paths that gives nested groups, outermost first.
       - A group is called by the last part of the path and the values down to it, so V([idc, room, rack])
-        gives C(idc_sh1), in it C(room_sh1_2f), in it C(rack_sh1_2f_a01). A path through a list takes each item.
+        gives C(idc_sh1), in it C(room_sh1_2f), in it C(rack_sh1_2f_a01). A path through a list takes
+        each item.
       - A host without a value stays in the group of the level above. An entry that groups no host at all is a
         warning.
     type: list
@@ -150,16 +151,16 @@ options:
   drift:
     description:
       - Groups C(drift_differs), C(drift_stopped), C(drift_missing), C(drift_not_seen) and C(drift_unplaced),
-        all in C(drift), of hosts whose instances were last observed otherwise than the placements and the last
-        deployment that succeeded say.
+        all in C(drift), of hosts whose instances were last observed otherwise than the placements and the
+        last deployment that succeeded say.
       - It cannot be asked of the past.
     type: bool
     default: false
   cached:
     description:
       - Keep the inventory in a file of its own, mode 0600, and take it from there as long as the CMDB says
-        that nothing changed. It never ages and is always right, so there is no timeout. Expressions are evaluated
-        anew each time.
+        that nothing changed. It never ages and is always right, so there is no timeout. Expressions are
+        evaluated anew each time.
       - A O(where) that drCloud leaves to Jinja may depend on anything, and such a source is not kept.
       - ansible-core's own cache plugins are not used. They know only of age, and their files can be read by
         others.
@@ -238,7 +239,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._construct import construct
-from ansible_collections.dianrong.cloud.plugins.plugin_utils._filling import fill, withdraw
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._filling import fill, in_bulk, withdraw
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._package import (
     DrcloudPackageError,
     require_drcloud,
@@ -275,6 +276,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """Tell whether the path looks like a source for this plugin."""
         return super().verify_file(path) and str(path).endswith(SUFFIXES)
 
+    @in_bulk()
     def parse(self, inventory, loader, path, cache=True):
         """Fill the inventory from the CMDB that the source names; all of it or nothing."""
         super().parse(inventory, loader, path, cache)
