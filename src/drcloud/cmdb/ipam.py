@@ -7,8 +7,9 @@ free when it writes, and no two allocators can wait for each other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Set
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Set
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from drcloud.cmdb.declared import Allocation
 from drcloud.errors import InvalidInputError
 
+T = TypeVar("T")
 PORTS = range(20000, 30000)
 SLOTS = ("a", "b")
 PORT_POOL = "ports:"
@@ -124,6 +126,13 @@ def allocate_ports(session: Session, app: str, env: str, hosts: Iterable[str]) -
     return {slot: given[claim] for slot, claim in claims.items()}
 
 
+def parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """Yield values in lists that are short enough for one statement."""
+    rest = iter(values)
+    while part := list(islice(rest, AT_ONCE)):
+        yield part
+
+
 def free(session: Session, pool: str, owner: str) -> bool:
     """Give an allocation back; False when there was none."""
     found = select(Allocation).where(Allocation.pool == pool, Allocation.owner == owner)
@@ -139,9 +148,7 @@ def _pools(session: Session, pools: Iterable[str]) -> tuple[dict[Claim, int], de
     known: dict[Claim, int] = {}
     used: defaultdict[str, set[int]] = defaultdict(set)
     columns = select(Allocation.pool, Allocation.owner, Allocation.value)
-    names = sorted(pools)
-    for start in range(0, len(names), AT_ONCE):
-        part = names[start : start + AT_ONCE]
+    for part in parts(pools):
         for pool, owner, value in session.execute(columns.where(Allocation.pool.in_(part))):
             known[Claim(pool, owner)] = value
             used[pool].add(value)

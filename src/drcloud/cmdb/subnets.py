@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb import ipam
@@ -29,14 +29,15 @@ def pool_of(aggregate: Prefix, length: int) -> str:
 
 def find(session: Session, aggregate: Prefix, owners: Iterable[str], length: int) -> dict[str, Prefix]:
     """Return the subnets of an aggregate that belong to owners; who has none is left out."""
-    whole, wanted = ipaddress.ip_network(aggregate.cidr), frozenset(owners)
+    whole = ipaddress.ip_network(aggregate.cidr)
     mine = select(Allocation.owner, Allocation.value).where(Allocation.pool == pool_of(aggregate, length))
-    rows = {row.cidr: row for row in _inside(session, aggregate)}
     found = {}
-    for owner, number in session.execute(mine):
-        row = rows.get(str(_subnet(whole, length, number)))
-        if owner in wanted and row is not None and row.attrs.get(OWNER) == owner:
-            found[owner] = row
+    for part in ipam.parts(owners):
+        known = session.execute(mine.where(Allocation.owner.in_(part))).all()
+        cidrs = {str(_subnet(whole, length, number)): owner for owner, number in known}
+        for row in session.scalars(select(Prefix).where(same_vrf(aggregate), Prefix.cidr.in_(cidrs))):
+            if row.attrs.get(OWNER) == cidrs[row.cidr]:
+                found[cidrs[row.cidr]] = row
     return found
 
 
@@ -50,7 +51,7 @@ def next_free(session: Session, aggregate: Prefix, length: int) -> Iterator[Netw
         raise InvalidInputError(f"prefix {name_of(aggregate)} is no aggregate: subnets are carved from those")
     if not whole.prefixlen < length <= whole.max_prefixlen:
         raise InvalidInputError(f"prefix {name_of(aggregate)} has no subnets of length /{length}")
-    for number in _gaps(_inside(session, aggregate), whole, length):
+    for number in _gaps(session, aggregate, whole, length):
         yield _subnet(whole, length, number)
     raise InvalidInputError(
         f"prefix {name_of(aggregate)} is exhausted: no /{length} is free; "
@@ -108,31 +109,31 @@ def _end(session: Session, pool: str, numbers: dict[str, int]) -> None:
     """Remove the allocations of which the subnets are gone, where they are in the way."""
     if not numbers:
         return
-    taken = frozenset(numbers.values())
-    for row in session.scalars(select(Allocation).where(Allocation.pool == pool)):
-        if row.owner in numbers or row.value in taken:
+    for part in ipam.parts(numbers):
+        ended = or_(Allocation.owner.in_(part), Allocation.value.in_([numbers[owner] for owner in part]))
+        for row in session.scalars(select(Allocation).where(Allocation.pool == pool, ended)):
             session.delete(row)
     session.flush()
 
 
-def _inside(session: Session, aggregate: Prefix) -> list[Prefix]:
-    """Return all prefixes inside of an aggregate, by address."""
-    inside = select(Prefix).where(
-        same_vrf(aggregate), Prefix.first.between(aggregate.first, aggregate.last), Prefix.id != aggregate.id
-    )
-    return list(session.scalars(inside.where(Prefix.last <= aggregate.last).order_by(Prefix.first)))
-
-
-def _gaps(rows: Iterable[Prefix], whole: Network, length: int) -> Iterator[int]:
-    """Yield the numbers of the subnets that nothing lies in, in order."""
+def _gaps(session: Session, aggregate: Prefix, whole: Network, length: int) -> Iterator[int]:
+    """Yield the numbers of the subnets that nothing lies in, in order; what lies inside is read once."""
     size = 1 << (whole.max_prefixlen - length)
     start = int(whole.network_address)
+    inside = select(Prefix.first, Prefix.last).where(
+        same_vrf(aggregate), Prefix.first.between(aggregate.first, aggregate.last), Prefix.id != aggregate.id
+    )
+    bounds = session.execute(inside.where(Prefix.last <= aggregate.last).order_by(Prefix.first)).all()
     number = 0
-    for row in rows:
-        network = ipaddress.ip_network(row.cidr)
-        yield from range(number, (int(network.network_address) - start) // size)
-        number = max(number, (int(network.broadcast_address) - start) // size + 1)
+    for first, last in bounds:
+        yield from range(number, (_number_of(first) - start) // size)
+        number = max(number, (_number_of(last) - start) // size + 1)
     yield from range(number, whole.num_addresses // size)
+
+
+def _number_of(value: str) -> int:
+    """Return the number of an address in the CMDB's fixed-width form."""
+    return int(value.partition(":")[2], 16)
 
 
 def _subnet(whole: Network, length: int, number: int) -> Network:
