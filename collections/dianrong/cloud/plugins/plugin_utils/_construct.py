@@ -34,7 +34,7 @@ _ASK = object()
 _NOTHING = object()
 
 
-def construct(plugin: t.Any, found: t.Any, path: str = "", others: t.Container[str] = ()) -> None:
+def construct(plugin: t.Any, found: t.Any, path: str, others: t.Container[str] = ()) -> None:
     """Apply compose, groups and keyed_groups of the source at the path to the hosts found in the CMDB.
 
     ``others`` names hosts that another source had before. Raises ``AnsibleParserError`` for an expression

@@ -11,11 +11,25 @@ attribute; otherwise the public calls do the same, slower.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import types
 import typing as t
 
 from ansible import constants as C
+
+
+@contextlib.contextmanager
+def in_bulk() -> t.Iterator[None]:
+    """Make many objects that stay: Python's collector would look through all of them again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def fill(inventory: t.Any, found: t.Any, group_names: t.Iterable[str], direct: bool | None = None) -> None:
