@@ -41,8 +41,8 @@ options:
       - Without it, the one that E(DRCLOUD_CMDB_URL) names, else the user's own SQLite file.
     type: str
 notes:
-  - A lookup runs in the worker of each host. With the inventory plugin P(dianrong.cloud.cmdb#inventory) the workers
-    find what it needs already loaded; without, each pays for it, and M(dianrong.cloud.cmdb_info) with
+  - A lookup runs in the worker of each host. With the inventory plugin P(dianrong.cloud.cmdb#inventory) the
+    workers find what it needs already loaded; without, each pays for it, and M(dianrong.cloud.cmdb_info) with
     C(run_once) is cheaper.
 seealso:
   - module: dianrong.cloud.cmdb_info
