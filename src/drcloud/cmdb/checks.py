@@ -170,10 +170,8 @@ def _prefix(item: Item, state: State, final: State) -> Iterator[Problem]:
     if known and fields.get("aggregate") and not known["aggregate"]:
         inside = (key for key, one in final["address"].items() if one["prefix"] == item.key)
         if (left := next(inside, None)) is not None:
-            words = (
-                f"address {left} would lie in no prefix but an aggregate: declare one inside that holds it"
-            )
-            yield Problem(item.where("aggregate"), f"{words}, and the address with it")
+            words = f"address {left} would lie in an aggregate only: declare a prefix inside for it"
+            yield Problem(item.where("aggregate"), f"{words}, and the address again")
 
 
 def _change(item: Item, state: State, final: State) -> Iterator[Problem]:
@@ -210,9 +208,7 @@ def _kept(item: Item, state: State, _final: State) -> Iterator[Problem]:
     known = state[item.kind].get(item.key)
     if known and known["document"] != item.fields["document"]:
         what = "specification" if item.kind == "app_spec_version" else "configuration"
-        words = (
-            f"{what} {item.key} is another one and is never changed: leave its number out to make the next"
-        )
+        words = f"{what} {item.key} is another one and never changes: leave the number out to make the next"
         yield Problem(item.where("document"), words)
 
 
