@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from sqlalchemy import Engine, event
@@ -34,19 +35,37 @@ def tables_read() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
-@pytest.fixture
-def store(cmdb_url: str, tmp_path: Path, fleet: Callable[..., dict[str, Any]]) -> Store:
-    """A CMDB with three hosts and an app on them."""
-    document = fleet(3)
-    document["registries"] = [{"name": "main", "endpoint": "registry.example:5000"}]
-    document["environments"] = [{"name": "prod"}]
-    document["apps"] = [{"name": "portal", "spec": {"image": "x/portal", "port": 8080}}]
-    document["placements"] = [{"app": "portal", "env": "prod", "hosts": ["dk-00000", "dk-00001"]}]
-    path = tmp_path / "fleet.yml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    store = Store.open(cmdb_url)
-    importer.import_file(store, path)
+DOCUMENT: dict[str, Any] = {
+    "drcloud": 1,
+    "prefixes": [{"cidr": "10.64.0.0/24"}],
+    "registries": [{"name": "main", "endpoint": "registry.example:5000"}],
+    "environments": [{"name": "prod"}],
+    "hosts": [{"name": f"dk-{n}", "role": "docker", "address": f"10.64.0.{n}"} for n in (1, 2, 3)],
+    "apps": [{"name": "portal", "spec": {"image": "x/portal", "port": 8080}}],
+    "placements": [{"app": "portal", "env": "prod", "hosts": ["dk-1", "dk-2"]}],
+}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A CMDB with three hosts and an app on two of them, on each engine; each test has its own cache."""
+    directory = tmp_path_factory.mktemp("remembered")
+    url = f"sqlite:///{directory}/cmdb.sqlite3"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE remembered")
+        url = f"{server}/remembered"
+    store = Store.create(url)
+    load(store, directory)
     return store
+
+
+def load(store: Store, directory: Path) -> None:
+    """Import the document."""
+    path = directory / "fleet.yml"
+    path.write_text(yaml.safe_dump(DOCUMENT), encoding="utf-8")
+    importer.import_file(store, path)
 
 
 @pytest.fixture
@@ -69,9 +88,9 @@ def test_a_hit_reads_no_hosts_and_any_write_is_a_miss(store: Store, kept: Callab
     assert not [query for query in read if "host" in query or "placement" in query]
     assert len(read) <= 4  # the schema's revision, the counter, the time of the last change
     with store.write(reason="a name nobody shows") as session:
-        lookup.host(session, "dk-00001").attrs = {"new": 1}
-    assert kept().inventory.hosts["dk-00001"]["dr_attrs"] == {"new": 1}
-    assert kept(role=["docker"], fields=["state"]).inventory.hosts["dk-00001"].keys() == {
+        lookup.host(session, "dk-2").attrs = {"new": 1}
+    assert kept().inventory.hosts["dk-2"]["dr_attrs"] == {"new": 1}
+    assert kept(role=["docker"], fields=["state"]).inventory.hosts["dk-2"].keys() == {
         *("ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args", "dr_state")
     }
     with tables_read() as queries:
@@ -79,11 +98,12 @@ def test_a_hit_reads_no_hosts_and_any_write_is_a_miss(store: Store, kept: Callab
     assert [query for query in queries if "FROM host" in query]
 
 
-def test_two_histories_of_equal_length_are_told_apart(store: Store, tmp_path: Path) -> None:
-    other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
-    importer.import_file(other, tmp_path / "fleet.yml")
-    assert other.declared_seq() == store.declared_seq()
-    with store.read() as one, other.read() as two:
+def test_two_histories_of_equal_length_are_told_apart(tmp_path: Path) -> None:
+    stores = [Store.create(f"sqlite:///{tmp_path}/{name}.sqlite3") for name in ("one", "two")]
+    for store in stores:
+        load(store, tmp_path)
+    assert stores[0].declared_seq() == stores[1].declared_seq()
+    with stores[0].read() as one, stores[1].read() as two:
         assert assembly.token(one, parse({})) != assembly.token(two, parse({}))
 
 
@@ -94,10 +114,10 @@ def test_drift_is_as_new_as_the_last_look(store: Store, kept: Callable[..., Foun
         **{"name": "portal_prod_a_1", "app": "portal", "env": "prod", "slot": "a", "revision": "r1"},
         **{"status": "running", "health": "healthy", "started_at": None},
     }
-    observations.record_instances(store, "dk-00002", [running], "test")
+    observations.record_instances(store, "dk-3", [running], "test")
     groups = kept(drift=True).inventory.groups
-    assert groups.members["drift_unplaced"] == ["dk-00002"]
-    observations.record_instances(store, "dk-00002", [], "test")
+    assert groups.members["drift_unplaced"] == ["dk-3"]
+    observations.record_instances(store, "dk-3", [], "test")
     assert "drift_unplaced" not in kept(drift=True).inventory.groups.members
 
 
