@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from drcloud.cmdb import nearby
 from drcloud.cmdb.declared import PRIMARY
@@ -28,15 +30,14 @@ def without_file(message: str) -> str:
 
 def clashes(items: Iterable[Item], final: State) -> Iterator[str]:
     """Yield the values that would belong to two objects of which only one may have them."""
+    holders = _Holders(final)
     for item in items:
         if rule := _RULES.get(item.kind):
             yield from (f"{nearby.named(item)}: {wrong}" for wrong in rule(item, final))
         for names in nearby.uniques(item.kind):
-            mine = [item.fields[name] for name in names]
-            if None in mine:
-                continue
-            for key, fields in final[item.kind].items():
-                if key != item.key and [fields.get(name) for name in names] == mine:
+            mine = tuple(item.fields[name] for name in names)
+            for key in holders.of(item.kind, names, mine) if None not in mine else ():
+                if key != item.key:
                     words = " and ".join(f"{name} {value}" for name, value in zip(names, mine, strict=True))
                     owner = f"{item.kind.replace('_', ' ')} {key}"
                     yield f"{nearby.named(item)}: {words} belongs to {owner} already"
@@ -44,13 +45,29 @@ def clashes(items: Iterable[Item], final: State) -> Iterator[str]:
 
 def dangling(changes: Iterable[Change], final: State) -> Iterator[str]:
     """Yield what still refers to an object that goes."""
+    holders = _Holders(final)
     for one in changes:
         if one.action == "delete" and one.key not in final[one.kind]:
             for kind, name in nearby.referring(one.kind):
-                users = [key for key, fields in final[kind].items() if fields.get(name) == one.key]
-                if users:
+                if users := holders.of(kind, (name,), (one.key,)):
                     what = f"{kind.replace('_', ' ')} {', '.join(sorted(users)[: nearby.ENOUGH])}"
                     yield f"{one.kind.replace('_', ' ')} {one.key} is still used by {what}: remove that first"
+
+
+class _Holders:
+    """Who has which values; each combination of fields is gone through once."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._known: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], list[str]]] = {}
+
+    def of(self, kind: str, names: tuple[str, ...], values: tuple[Any, ...]) -> list[str]:
+        """Return the objects of a kind whose fields have these values."""
+        if (kind, names) not in self._known:
+            found = self._known[kind, names] = defaultdict(list)
+            for key, fields in self._state[kind].items():
+                found[tuple(fields.get(name) for name in names)].append(key)
+        return self._known[kind, names].get(values, [])
 
 
 def _address(item: Item, final: State) -> Iterator[str]:
