@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from drcloud.cli import files, history, objects, sync
+from drcloud.cli import backup, files, history, objects, sync
 from drcloud.cli.history import require_kind
 from drcloud.cli.table import plain, print_json, print_table
 from drcloud.cmdb import history as past
-from drcloud.cmdb import networks
+from drcloud.cmdb import nearby, networks, schema
 from drcloud.cmdb import state as states
+from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.store import Store
@@ -29,6 +30,9 @@ Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket,
 app.command("set")(objects.set_)
 app.command("import")(files.import_)
 app.command("export")(files.export)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("upgrade")(backup.upgrade)
 app.command("log")(history.log)
 app.command("diff")(history.diff)
 app.add_typer(sync.app, name="sync", help="Pull from another source of truth, as NetBox.")
@@ -36,17 +40,12 @@ app.add_typer(sync.app, name="sync", help="Pull from another source of truth, as
 
 def init() -> None:
     """Create the CMDB that DRCLOUD_CMDB_URL names; where it exists, bring its schema up to date."""
-    store = Store.create()
+    store = Store.at(missing_ok=True)
+    if store.revision() in (None, schema.revisions()[-1]):
+        store.upgrade()
+    else:
+        backup.upgrade_store(store)
     Console().print(Text(f"CMDB ready: {store.label}"), soft_wrap=True)
-
-
-@app.command("upgrade")
-def upgrade() -> None:
-    """Bring the CMDB's schema to the one of this program."""
-    store = Store.at()
-    before, after = store.upgrade()
-    done = "is up to date" if before == after else f"upgraded from {before or 'nothing'}"
-    Console().print(Text(f"CMDB {store.label}: schema {after}, {done}"), soft_wrap=True)
 
 
 @app.command("show")
@@ -98,7 +97,8 @@ def _listed(kind: str, state: states.State) -> Mapping[str, Mapping[str, Any]]:
     """Return the rows of a kind; hosts with their address, which is what one looks for."""
     if kind != "host":
         return state[kind]
-    addresses = {fields["host"]: address for address, fields in state["address"].items()}
+    managed = (fields for fields in state["address"].values() if fields["purpose"] == PRIMARY)
+    addresses = {fields["host"]: fields["address"] for fields in managed}
     return {
         name: {"name": name, "address": addresses.get(name), **fields} for name, fields in state[kind].items()
     }
@@ -116,8 +116,8 @@ def _show_one(kind: str, name: str, state: states.State, derived: Mapping[str, A
         hint = meant(name, list(state[kind])) or f"`drcloud cmdb show {kind}` lists what is known"
         raise NotFoundError(f"there is no {kind} {name!r} in the CMDB: {hint}")
     parts = {
-        other: [{"key": key, **row} for key, row in state[other].items() if row.get(kind) == name]
-        for other in _parts(kind)
+        other: [{"key": key, **row} for key, row in state[other].items() if row[field] == name]
+        for other, field in _parts(kind).items()
     }
     document = {**fields, **derived, **{other: rows for other, rows in parts.items() if rows}}
     if as_json:
@@ -126,10 +126,11 @@ def _show_one(kind: str, name: str, state: states.State, derived: Mapping[str, A
         print_table(("field", "value"), ((key, plain(value)) for key, value in document.items()))
 
 
-def _parts(kind: str) -> list[str]:
-    """Return the kinds whose rows belong to a row of this kind, for their key begins with its key."""
-    return [
-        name
+def _parts(kind: str) -> dict[str, str]:
+    """Return the kinds whose rows belong to a row of this kind, and the field that names it."""
+    named_after = {
+        name: kind
         for name, other in kinds().items()
         if other.natural.parts[0] == kind and len(other.natural.parts) > 1
-    ]
+    }
+    return named_after | dict(nearby.parts_of(kind))

@@ -51,19 +51,29 @@ def refuse_newer(found: str | None, label: str) -> None:
 
 def upgrade(connection: Connection, label: str) -> tuple[str | None, str]:
     """Migrate to this program's schema, inside the connection's transaction; return from and to."""
+    take_turns(connection)
+    found = revision(connection)
+    refuse_newer(found, label)
+    migrate(connection, "head")
+    _require_whole(connection, label)
+    return found, revisions()[-1]
+
+
+def take_turns(connection: Connection) -> None:
+    """Wait until nobody else migrates; the turn ends with the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+
+
+def migrate(connection: Connection, to: str) -> None:
+    """Migrate up to a revision, inside the connection's transaction."""
     # Imported here: opening a CMDB must not pay for what only init and upgrade need.
     from alembic import command
     from alembic.config import Config
 
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-    found = revision(connection)
-    refuse_newer(found, label)
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
-    _require_whole(connection, label)
-    return found, revisions()[-1]
+    command.upgrade(config, to)
 
 
 def _require_whole(connection: Connection, label: str) -> None:

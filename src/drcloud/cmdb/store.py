@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, select
+from sqlalchemy import URL, Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb import actor as actors
@@ -49,11 +49,24 @@ class Store:
         return store
 
     @classmethod
-    def at(cls, url: str | None = None) -> Store:
-        """Return a CMDB of any schema, for ``upgrade``."""
+    def at(cls, url: str | None = None, *, missing_ok: bool = False) -> Store:
+        """Return a CMDB of any schema, for ``upgrade`` and backups; or a place for one that is to come."""
         location = engine.locate(url)
-        _require_file(location)
+        if missing_ok:
+            _make_directory(location)
+        else:
+            _require_file(location)
         return cls(location)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a CMDB on SQLite."""
+        return Path(str(self._url.database)) if self._url.get_backend_name() == "sqlite" else None
+
+    def revision(self) -> str | None:
+        """Return the schema's revision; None where there is no CMDB yet."""
+        with self.read() as session:
+            return schema.revision(session.connection())
 
     @property
     def label(self) -> str:
@@ -67,10 +80,16 @@ class Store:
 
     def upgrade(self) -> tuple[str | None, str]:
         """Migrate to this program's schema; return the revisions before and after."""
+        with self.migrating() as connection:
+            return schema.upgrade(connection, self.label)
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection that may change tables; what it did is committed at the end of the block."""
         with translated(self._url):
             _prefer_wal(self._writer)
             with engine.for_migrating(self._engine).begin() as connection:
-                return schema.upgrade(connection, self.label)
+                yield connection
 
     @contextmanager
     def read(self) -> Iterator[Session]:
