@@ -163,13 +163,16 @@ class Standin:
         row |= {
             name: float(row[name]) for name in FLOATS if row.get(name) is not None and path != "dcim/racks"
         }
+        self._touch(row)
+        return self._shown(path, row)
+
+    def _touch(self, row: Row) -> None:
         self.ticks += 1
         moment = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + self.ticks
         row["last_updated"] = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-        return self._shown(path, row)
 
     def remove(self, path: str, number: int) -> None:
-        """Answer a DELETE: what belongs to the object goes too, and no stamp tells of it, as in NetBox."""
+        """Answer a DELETE: what belongs to the object goes too; of a tag no stamp tells, as in NetBox."""
         del self.rows[path][number]
         for other, specs in SCHEMA.items():
             for name, spec in specs.items():
@@ -189,6 +192,7 @@ class Standin:
                 self.remove(path, row["id"])
             elif row[name] == number:
                 row[name] = None
+                self._touch(row)
 
     def _list(self, path: str, query: Query) -> Row:
         rows = [row for row in self.rows[path].values() if self._matches(path, row, query)]

@@ -304,7 +304,7 @@ def test_a_damaged_cache_costs_a_full_reading_only(
 
 
 def test_what_a_stamp_does_not_tell_is_noticed(server: Standin, small: Company, pull: Pull) -> None:
-    """NetBox empties references of what was deleted past ``last_updated``."""
+    """NetBox takes a deleted tag off its devices without touching them."""
     pull(small.box)
     server.remove("extras/tags", small.tag)
     result = pull(small.box)

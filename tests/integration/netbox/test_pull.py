@@ -315,6 +315,17 @@ def test_devices_that_are_no_hosts_yet_are_left_out_and_named(
     assert "web-09" not in state()["host"]
 
 
+def test_a_host_that_loses_its_primary_address_in_netbox_keeps_it_here(
+    company: Company, pull: Pull, state: Read
+) -> None:
+    pull(company.box)
+    company.box.change("dcim/devices", company.web, primary_ip4=None, serial="SN9")
+    result = pull(company.box)
+    assert result.plan.left_out == (f"web-01 (dcim/devices/{company.web}) has no primary address",)
+    assert (told(result), result.plan.vanished) == ([], ())
+    assert state()["address"]["10.20.1.11"]["host"] == "web-01"
+
+
 def test_names_that_do_not_fit_are_all_told_at_once(company: Company, pull: Pull, store: Store) -> None:
     clash = company.device("Web 01")
     company.address("10.20.1.21/24", company.port(clash, "eth0"), primary_of=clash)

@@ -66,6 +66,7 @@ class _Planning:
         renamed = renames.follow(state, mapped.wanted, rules.url)
         self._rules, self._wanted, self._renamed = rules, mapped.wanted, renamed
         self._state = renamed.state
+        self._hosts = {one.key for one in mapped.wanted if one.kind == "host"}
         self._gone = [(kind, renamed.moved.get((kind, key), key)) for kind, key in gone]
         self._gone_sources = {source_of(self._state[kind][key], rules.url) for kind, key in self._gone}
         self._final: dict[str, dict[str, Fields]] = {kind: dict(rows) for kind, rows in self._state.items()}
@@ -141,7 +142,7 @@ class _Planning:
         if known is None:
             self._change(Change(one.kind, one.key, "create", {}, fields))
             return
-        if one.part and known["host"] == one.fields["host"]:
+        if (one.part and known["host"] == one.fields["host"]) or self._is_kept(one, known):
             return
         if wrong := self._conflict(one, source_of(known, self._rules.url)):
             self._problems.append(wrong)
@@ -164,6 +165,13 @@ class _Planning:
         else:
             what = f"comes from {source}, which is there still and is not pulled now"
         return f"{one.label}: {one.kind.replace('_', ' ')} {one.key} {what}"
+
+    def _is_kept(self, one: Wanted, known: Fields) -> bool:
+        """Tell whether an address stays with its host, because that host itself is not pulled now."""
+        if one.kind != "address" or one.fields["host"] is not None or known["host"] is None:
+            return False
+        retiring = self._rules.prune and ("host", known["host"]) in self._gone
+        return known["host"] not in self._hosts and not retiring
 
     def _is_reached_there(self, one: Wanted) -> bool:
         """Tell whether an address is on the same own host already: an import file cannot say whose it is."""
