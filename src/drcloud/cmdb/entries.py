@@ -30,6 +30,8 @@ BEGINNINGS: dict[str, tuple[str, Callable[[str, str, str], str | None]]] = {
     "host": ("planned", hosts.objection),
     "change": ("draft", change_tickets.objection),
 }
+# Sections of an app's versions, which are compared with those that it has.
+VERSIONED = frozenset({"app_configs", "app_spec_versions"})
 SINGULAR = {"prefixes": "prefix", "registries": "registry", "addresses": "address"}
 
 
@@ -97,7 +99,10 @@ def declare(
         task = Task([_completed(session, entry) for entry in entries])
         document = documents.parse(task)
         items = list(flatten(document, {}, None))
-        loaded = nearby.load(session, items, whole=True)
+        apps = [
+            Item("app", str(one.fields.get("app")), {}, ()) for one in entries if one.section in VERSIONED
+        ]
+        loaded = nearby.load(session, [*items, *apps], whole=True)
         first: dict[Position, Item] = {}
         for item in items:
             first.setdefault(item.position[:2], item)

@@ -58,6 +58,7 @@ STEPS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "name": "shop",
             "spec": {"image": "dianrong/shop", "port": 8080},
+            "configs": [{"env": "prod", "document": {"CURRENCY": "CNY"}}],
             "placements": [{"env": "prod", "hosts": ["dk-01", "dk-03"], "lb_port": 8080, "lbs": ["lb-01"]}],
         },
     ),
