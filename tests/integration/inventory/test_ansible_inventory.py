@@ -96,3 +96,18 @@ def test_the_command_prints_or_writes_the_ssh_configuration(idc):
     assert not (idc.directory / "out").exists()
     idc.good("drcloud", "inventory", "ssh-config", "--directory", "out", "--write")
     assert (idc.directory / "out" / "config").read_text() == printed
+
+
+def test_both_ways_to_fill_print_the_same(idc):
+    text = """
+compose: {label: dr_idc ~ '-' ~ (dr_attrs.team | default('nobody')), disks: "dr_block_devices | length"}
+groups: {out_of_service: dr_state in ('maintenance', 'quarantined'), docker_or_db: dr_role != 'lb'}
+keyed_groups: [{prefix: label, key: label, parent_group: labels}, {key: group_names, prefix: in}]
+"""
+    source = idc.source(text, "both.cmdb.yml")
+    # Where variables are merged, only the public calls know how, and the plugin uses those.
+    public = {"ANSIBLE_HASH_BEHAVIOUR": "merge"}
+    for form in (("--list",), ("--graph", "--vars")):
+        direct = idc.good("ansible-inventory", "-i", source, *form)
+        assert direct == idc.good("ansible-inventory", "-i", source, *form, **public)
+        assert "label_sh1" in direct

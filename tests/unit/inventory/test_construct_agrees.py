@@ -7,6 +7,7 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
@@ -277,3 +278,41 @@ def test_an_expression_has_the_value_and_the_failures_of_jinja(a, b, text):
     for strict in (False, True):
         options = {"strict": strict, "compose": {"new": text}}
         assert outcome(ours, [host], options) == outcome(stock, [host], options)
+
+
+@pytest.mark.parametrize("use_extra_vars", [True, False])
+def test_extra_variables_are_templates_where_they_are_asked_for(use_extra_vars):
+    options = {
+        "use_extra_vars": use_extra_vars,
+        "compose": {"new": "a ~ 'x'"},
+        "groups": {"g": "a == 'theirs'"},
+        "keyed_groups": [{"key": "new", "prefix": "n"}, {"key": "a", "prefix": "k"}],
+    }
+    extra = {"a": "{{ b }}", "b": "said"}
+    found = outcome(ours, [{"a": "theirs"}], options, extra)
+    assert found == outcome(stock, [{"a": "theirs"}], options, extra)
+    assert ("n_saidx" in found[1]["groups"]) is use_extra_vars
+
+
+def test_templates_of_another_source_stay_templates():
+    options = {
+        "compose": {"new": "mine ~ a"},
+        "groups": {"g": "mine == 'x'"},
+        "keyed_groups": [{"key": "mine"}],
+    }
+    seen = []
+    for apply in (ours, stock):
+        plugin, found = Plugin(options, {}), cmdb([{"a": "x"}, {"a": OWNED, "mine": "y"}])
+        plugin.inventory.add_host("h0")
+        plugin.inventory.set_variable("h0", "mine", trusted("{{ a }}"))
+        fill(plugin.inventory, found, ("above", "base_0", "base_1"))
+        if apply is ours:
+            construct(plugin, found, "site.cmdb.yml", others={"h0"})
+        else:
+            stock(plugin, found)
+        plugin.inventory.reconcile_inventory()
+        seen.append(picture(plugin.inventory))
+    assert seen[0]["hosts"] == seen[1]["hosts"]
+    assert seen[0]["dict"] == seen[1]["dict"]
+    assert seen[0]["hosts"]["h0"]["str", "new"] == ("str", "xx")
+    assert seen[0]["hosts"]["h1"]["str", "new"] == ("str", "y" + OWNED)
