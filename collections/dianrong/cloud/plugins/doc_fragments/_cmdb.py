@@ -24,7 +24,8 @@ options:
     required: true
   ticket:
     description:
-      - The change ticket, for the change log.
+      - The change ticket, for the change log, and for policy where it wants an open change.
+      - Without it, the one that E(DRCLOUD_TICKET) names.
     type: str
 attributes:
   action_group:
