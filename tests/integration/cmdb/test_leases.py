@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from drcloud.cmdb import leases, outbox
 from drcloud.cmdb.declared import Host
-from drcloud.cmdb.operational import Outbox
+from drcloud.cmdb.operational import Lease, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.errors import InvalidInputError, LockedError
 
@@ -141,9 +141,10 @@ def test_a_heartbeat_holds_the_lease_and_dies_with_its_controller(cmdb_url: str)
     try:
         assert controller.stdout is not None
         first = int(controller.stdout.readline())
-        [lease] = leases.held(store)
-        # Longer than it was taken for: only the heartbeat can have moved the end.
-        until(lambda: leases.held(store)[0].expires_at > lease.expires_at + SHORT, 60)
+        with store.read() as session:
+            end = session.scalars(select(Lease.expires_at)).one()
+        # Only the heartbeat can have moved the end; on a busy machine it revives what has expired.
+        until(lambda: any(lease.expires_at > end + SHORT for lease in leases.held(store)), 60)
         assert len(beating(holder)) == 1
     finally:
         controller.kill()
@@ -171,10 +172,10 @@ def _publish(number: int, url: str) -> None:
     for turn in range(EVENTS):
         with store.operate() as session:
             outbox.publish(session, "app:demo@prod", "test", {"process": number, "turn": turn})
-        # Refused at the end: nothing of the unit stays, its event neither.
-        with pytest.raises(InvalidInputError), store.write(reason="x") as session:
-            outbox.publish(session, "app:demo@prod", "taken-back", {})
-            session.add(Host(name=f"h{number}", role="docker", state="unheard of"))
+    # Refused at the end: nothing of the unit stays, its event neither.
+    with pytest.raises(InvalidInputError), store.write(reason="x") as session:
+        outbox.publish(session, "app:demo@prod", "taken-back", {})
+        session.add(Host(name=f"h{number}", role="docker", state="unheard of"))
 
 
 def test_events_come_in_the_order_of_commits_and_none_of_a_rollback(cmdb_url: str, crowd: Any) -> None:
@@ -191,7 +192,7 @@ def test_events_come_in_the_order_of_commits_and_none_of_a_rollback(cmdb_url: st
     # A follower never sees an event appear behind one that it has seen.
     while any(process.is_alive() for process in processes):
         follow()
-        time.sleep(0.02)
+        time.sleep(0.1)
     follow()
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert {kind for _, kind, *_ in seen} == {"test"}
