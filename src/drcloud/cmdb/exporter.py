@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 import yaml
@@ -10,9 +11,10 @@ from drcloud.cmdb import state as states
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import RACK_UNITS
-from drcloud.cmdb.document import FORMAT, AddressEntry, AppConfigEntry, Document
+from drcloud.cmdb.document import FORMAT, AddressEntry, AppConfigEntry, Document, PartAttrsEntry
 from drcloud.cmdb.exported import hosts
 from drcloud.cmdb.exported.entry import by, entry, entry_of, some
+from drcloud.cmdb.items import notes
 from drcloud.cmdb.items.flat import PLAIN
 from drcloud.cmdb.state import State
 from drcloud.cmdb.store import Store
@@ -43,6 +45,7 @@ def build(state: State) -> dict[str, Any]:
         "app_spec_versions": _former_specs(state),
         "app_configs": [entry(AppConfigEntry, fields) for fields in state["app_config"].values()],
         "placements": _placements(state),
+        notes.SECTION: _notes(state),
         "channels": [_channel(fields, state) for fields in state["channel"].values()],
     }
     for section, kind in PLAIN.items():
@@ -98,6 +101,16 @@ def _former_specs(state: State) -> list[Fields]:
 
 def _spec(stored: Fields) -> Fields:
     return AppSpec.model_validate(stored).model_dump(mode="json", exclude_defaults=True)
+
+
+def _notes(state: State) -> list[Fields]:
+    """Return the free fields of the parts that have no entry of their own."""
+    return [
+        {"kind": kind, "key": key, "attrs": fields["attrs"]}
+        for kind in typing.get_args(PartAttrsEntry.model_fields["kind"].annotation)
+        for key, fields in state[kind].items()
+        if fields["attrs"]
+    ]
 
 
 def _placements(state: State) -> list[Fields]:

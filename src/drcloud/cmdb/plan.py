@@ -14,7 +14,7 @@ from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Problem
 from drcloud.cmdb.ipam import PORTS, SLOTS, first_free, port_owner, port_pool
-from drcloud.cmdb.items import Item, flatten, slots, versions
+from drcloud.cmdb.items import Item, flatten, noted, slots, strays, versions
 from drcloud.cmdb.state import State
 
 FIRST = {"host": "planned", "change": "draft"}
@@ -91,7 +91,7 @@ class Plan:
 
 def make(document: Document, state: State, *, prune: bool = False) -> Plan:
     """Compare a document with the declared state; ``prune`` removes what its sections do not name."""
-    items = list(_items(document, state))
+    items = list(noted(document, _items(document, state), state))
     duplicates = checks.duplicates(items)
     if duplicates:
         return Plan((), tuple(duplicates))
@@ -104,6 +104,7 @@ def make(document: Document, state: State, *, prune: bool = False) -> Plan:
     problems = (
         *checks.all_of(items, state, final),
         *parts.takeovers(items, state, away),
+        *strays(document, items),
         *prunes.objections(gone, final, state),
     )
     if problems:

@@ -159,6 +159,10 @@ CASES = {
         "app_configs: [{app: demo, env: prod, number: 2, document: {}}]",
         "2: app_configs[0].document: configuration demo/prod/2 is another one and never changes: ",
     ),
+    "free fields of nothing": (
+        "part_attrs: [{kind: host_tag, key: dk-02/gpu, attrs: {a: 1}}]",
+        "2: part_attrs[0].key: there is no host tag dk-02/gpu in the file or the CMDB: name it where its",
+    ),
     "a host state out of turn": (
         "hosts: [{name: dk-01, role: docker, address: 10.90.0.11, state: retired}]",
         "2: hosts[0].state: host dk-01 is active and cannot become retired: "

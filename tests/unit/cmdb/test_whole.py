@@ -61,13 +61,7 @@ def test_nothing_is_missing_in_the_whole() -> None:
         default = values.defaults(known)
         for name in known.fields:
             set_ones = [row for row in final[kind].values() if row[name] != default[name]]
-            assert set_ones or (kind, name) in UNWRITTEN, f"{kind}.{name}"
-
-
-# A unit, a tag of a host, a key and a member of a placement are single words in a file.
-UNWRITTEN = {
-    (kind, "attrs") for kind in ("rack_slot", "host_tag", "host_key", "placement_host", "placement_lb")
-}
+            assert set_ones, f"{kind}.{name}"
 
 
 def test_the_keys_of_documents_are_natural() -> None:

@@ -21,6 +21,7 @@ from drcloud.cmdb.document.machines import (
     HostAddressEntry,
     HostEntry,
     NicEntry,
+    PartAttrsEntry,
     SshEntry,
     TagEntry,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "IdcEntry",
     "LbPoolEntry",
     "NicEntry",
+    "PartAttrsEntry",
     "PlacementEntry",
     "PrefixEntry",
     "RackEntry",

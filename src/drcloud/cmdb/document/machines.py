@@ -15,6 +15,7 @@ from drcloud.cmdb.document.values import (
     HostName,
     HostState,
     IpAddress,
+    Json,
     KeyType,
     Label,
     MacAddress,
@@ -81,6 +82,14 @@ class HostAddressEntry(Entry):
         if purpose == PRIMARY:
             raise ValueError("a host has one management address: write it as `address` of the host")
         return purpose
+
+
+class PartAttrsEntry(Entry):
+    """Free fields of a part that stands in a file as a single word; export writes those there are."""
+
+    kind: Literal["rack_slot", "host_tag", "host_key", "placement_host", "placement_lb"]
+    key: Annotated[str, Field(min_length=1, max_length=512)]
+    attrs: Json
 
 
 class TagEntry(Entry):

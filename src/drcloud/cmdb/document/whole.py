@@ -21,7 +21,7 @@ from drcloud.cmdb.document.apps import (
 )
 from drcloud.cmdb.document.balancing import CertificateEntry, LbPoolEntry, VipEntry
 from drcloud.cmdb.document.control import ChangeEntry, ScheduleEntry, WaiverEntry
-from drcloud.cmdb.document.machines import HostEntry, TagEntry
+from drcloud.cmdb.document.machines import HostEntry, PartAttrsEntry, TagEntry
 from drcloud.cmdb.document.network import (
     AddressEntry,
     AllocationEntry,
@@ -71,6 +71,7 @@ class Document(Entry):
     changes: Annotated[tuple[ChangeEntry, ...], BeforeValidator(_section)] = ()
     waivers: Annotated[tuple[WaiverEntry, ...], BeforeValidator(_section)] = ()
     schedules: Annotated[tuple[ScheduleEntry, ...], BeforeValidator(_section)] = ()
+    part_attrs: Annotated[tuple[PartAttrsEntry, ...], BeforeValidator(_section)] = ()
 
 
 def parse(file: Source) -> Document:

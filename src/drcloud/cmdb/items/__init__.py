@@ -2,8 +2,9 @@
 
 from drcloud.cmdb.items.flat import flatten
 from drcloud.cmdb.items.item import Item
+from drcloud.cmdb.items.notes import noted, strays
 from drcloud.cmdb.items.prefixes import PrefixTable
 from drcloud.cmdb.items.slots import slots
 from drcloud.cmdb.items.versions import versions
 
-__all__ = ["Item", "PrefixTable", "flatten", "slots", "versions"]
+__all__ = ["Item", "PrefixTable", "flatten", "noted", "slots", "strays", "versions"]
