@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Problem
 from drcloud.cmdb.items.item import Item
@@ -15,7 +16,9 @@ SECTION = "part_attrs"
 
 def noted(document: Document, items: Iterable[Item], state: State) -> Iterator[Item]:
     """Yield the items with the free fields that the file gives them, and known parts that only get those."""
-    notes = {(entry.kind, entry.key): entry.attrs for entry in document.part_attrs}
+    notes: dict[tuple[str, str], Fields] = {
+        (entry.kind, entry.key): entry.attrs for entry in document.part_attrs
+    }
     for item in items:
         attrs = notes.pop((item.kind, item.key), None)
         yield item if attrs is None else replace(item, fields={**item.fields, "attrs": attrs})
