@@ -18,9 +18,10 @@ from drcloud.cmdb.base import Base, Declared
 from drcloud.cmdb.csvfile import CsvFile
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Source
-from drcloud.cmdb.natural import Field, Kind, kinds
+from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
+from drcloud.cmdb.writer import Writer
 from drcloud.errors import InvalidInputError
 
 
@@ -67,10 +68,10 @@ def import_files(
     sources = [_read(path, request.kind) for path in request.paths]
     if dry_run:
         with store.read() as session:
-            return _planned(session, sources, request, states.load(session))
+            return _planned(session, sources, request, states.known(session))
     names = ", ".join(Path(path).name for path in request.paths)
     with store.write(reason=reason or f"import of {names}", ticket=ticket) as session:
-        loaded = states.load(session)
+        loaded = states.known(session)
         changes = _planned(session, sources, request, loaded)
         _require_agreed(changes, request)
         apply(session, loaded, changes)
@@ -131,7 +132,7 @@ def _refuse_remembered(session: Session, loaded: states.Loaded, changes: Iterabl
     """Refuse to delete rows that operational tables need, as the ledger its hosts."""
     gone: dict[str, dict[int, str]] = defaultdict(dict)
     for kind, key in removals(changes):
-        gone[kind][loaded.rows[kind, key].id] = key
+        gone[kind][loaded.ids[kind, key]] = key
     for table, column, kind in _memories():
         if not gone[kind]:
             continue
@@ -157,32 +158,4 @@ def _memories() -> Iterator[tuple[str, Column[Any], str]]:
 
 def apply(session: Session, loaded: states.Loaded, changes: Iterable[Change]) -> None:
     """Write changes; what goes makes room first."""
-    rows = dict(loaded.rows)
-    rest = []
-    for change in changes:
-        if change.action == "delete":
-            session.delete(rows.pop((change.kind, change.key)))
-        else:
-            rest.append(change)
-    session.flush()
-    order = list(kinds())
-    rest.sort(key=lambda change: order.index(change.kind))
-    with session.no_autoflush:
-        for change in rest:
-            if change.action == "create":
-                rows[change.kind, change.key] = kinds()[change.kind].model()
-        for change in rest:
-            _fill(rows, change)
-        session.add_all(rows[change.kind, change.key] for change in rest)
-    session.flush()
-
-
-def _fill(rows: dict[tuple[str, str], Base], change: Change) -> None:
-    row = rows[change.kind, change.key]
-    kind: Kind = kinds()[change.kind]
-    for name, value in change.after.items():
-        field: Field = kind.fields[name]
-        if field.target is not None and value is not None:
-            setattr(row, name, rows[field.target, value])
-        else:
-            setattr(row, name, value)
+    Writer(session, loaded).write(changes)

@@ -18,6 +18,8 @@ from sqlalchemy.orm.util import identity_key
 from drcloud.cmdb.base import Base, Declared, Document, Natural
 from drcloud.cmdb.declared import moment_text
 
+# In a session's ``info``: keys by kind and id of rows that it wrote and let go.
+KEYS = "natural_keys"
 HIDDEN = frozenset({"id", "uid", "version", "created_at", "updated_at"})
 
 
@@ -125,6 +127,8 @@ class Naming:
         row = row or self._session.identity_map.get(identity_key(kind.model, row_id))
         if row is not None:
             return self.key(row)
+        if (kind.name, row_id) in self._session.info.get(KEYS, ()):
+            return str(self._session.info[KEYS][kind.name, row_id])
         columns = [getattr(kind.model, kind.fields[name].column) for name in kind.natural.names()]
         found = self._session.execute(select(*columns).where(kind.model.id == row_id)).one()
         return self._key(kind, dict(zip((column.key for column in columns), found, strict=True)).__getitem__)

@@ -19,10 +19,11 @@ State = Mapping[str, Mapping[str, Document]]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The declared state, and the rows behind it."""
+    """The declared state, and the rows behind it: themselves, or only their numbers."""
 
     documents: dict[str, dict[str, Document]] = field(default_factory=dict)
     rows: dict[tuple[str, str], Base] = field(default_factory=dict)
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def load(session: Session, only: Iterable[str] | None = None) -> Loaded:
@@ -38,12 +39,19 @@ def load(session: Session, only: Iterable[str] | None = None) -> Loaded:
             key = naming.key(row)
             documents[key] = naming.document(row)
             loaded.rows[name, key] = row
+            loaded.ids[name, key] = row.id
     return loaded
 
 
 def read(session: Session) -> dict[str, dict[str, Document]]:
     """Return the documents of all kinds without the rows behind them, in a fraction of the time."""
-    found: dict[str, dict[str, Document]] = {}
+    return known(session).documents
+
+
+def known(session: Session) -> Loaded:
+    """Return the documents of all kinds and the numbers of their rows."""
+    loaded = Loaded()
+    found = loaded.documents
     keys: dict[str, dict[int, str]] = {}
     for name, kind in kinds().items():
         columns = [getattr(kind.model, one.column) for one in kind.fields.values()]
@@ -54,7 +62,8 @@ def read(session: Session) -> dict[str, dict[str, Document]]:
             for fields in documents.values():
                 fields[own] = keys[name].get(fields[own])
         found[name] = {keys[name][row_id]: fields for row_id, fields in documents.items()}
-    return found
+        loaded.ids.update({(name, key): row_id for row_id, key in keys[name].items()})
+    return loaded
 
 
 def _document(kind: Kind, row: Sequence[Any], keys: Mapping[str, Mapping[int, str]]) -> Document:
