@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 QUICK := not lab_slow and not netbox
 
 .PHONY: help venv packages lab lab-down lab-status demo test test-full lint unit integration test-lab \
-	test-netbox sanity newest-core wheel clean
+	test-netbox sanity newest-core bench wheel clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ sanity: venv  ## ansible-test sanity on an installed copy of the collection
 
 newest-core: venv  ## Unit tests with the newest ansible-core, where a Python for it is here
 	@scripts/newest-core
+
+bench: packages venv  ## What inventory and CMDB cost, as ratios of one run (many minutes)
+	@scripts/packages test
+	@$(BIN)/python tests/bench/inventory_bench.py
+	@$(BIN)/python tests/bench/cmdb_bench.py
+	@DRCLOUD_EXAMPLES=2000 $(PYTEST) -q tests/unit/inventory/test_construct_agrees.py
 
 wheel: venv  ## dist/: the wheel, the source archive and the collection on its own
 	@$(BIN)/python -m build --outdir dist .

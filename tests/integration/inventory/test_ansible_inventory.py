@@ -100,9 +100,15 @@ def test_the_command_prints_or_writes_the_ssh_configuration(idc):
 
 def test_both_ways_to_fill_print_the_same(idc):
     text = """
-compose: {label: dr_idc ~ '-' ~ (dr_attrs.team | default('nobody')), disks: "dr_block_devices | length"}
-groups: {out_of_service: dr_state in ('maintenance', 'quarantined'), docker_or_db: dr_role != 'lb'}
-keyed_groups: [{prefix: label, key: label, parent_group: labels}, {key: group_names, prefix: in}]
+compose:
+  label: dr_idc ~ '-' ~ (dr_attrs.team | default('nobody'))
+  disks: dr_block_devices | length
+groups:
+  out_of_service: dr_state in ('maintenance', 'quarantined')
+  no_balancer: dr_role != 'lb'
+keyed_groups:
+  - {prefix: label, key: label, parent_group: labels}
+  - {prefix: in, key: group_names}
 """
     source = idc.source(text, "both.cmdb.yml")
     # Where variables are merged, only the public calls know how, and the plugin uses those.
