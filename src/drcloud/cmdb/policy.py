@@ -124,10 +124,10 @@ def _require(watch: Guard, row: Row, touch: Touch) -> None:
     if why is None and not scopes.covers(watch.scope, row.kind, touch):
         why = f"change {watch.ticket} does not cover it, its scope is {scopes.words(watch.scope)}"
     if why is not None:
-        raise DeniedError(
-            f"{row.kind} {row.key} belongs to environment {touch.environment}, where a write needs an open "
-            f"change: {why}"
-        )
+        itself = row.kind == "environment"
+        what = "" if itself else f"{row.kind} {row.key} belongs to "
+        where = " is one where" if itself else ", where"
+        raise DeniedError(f"{what}environment {touch.environment}{where} a write needs an open change: {why}")
 
 
 def touches(kind: str, before: Document | None, after: Document | None, usage: Usage) -> frozenset[Touch]:

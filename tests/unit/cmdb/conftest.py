@@ -76,10 +76,20 @@ def idc(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def filled_cmdb(empty_cmdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CMDB with the small IDC in it to copy, for importing takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("filled")
+    shutil.copy(empty_cmdb, folder / "cmdb.sqlite3")
+    (folder / "idc.yml").write_text(IDC, encoding="utf-8")
+    importer.import_file(Store.open(f"sqlite:///{folder}/cmdb.sqlite3"), folder / "idc.yml")
+    return folder / "cmdb.sqlite3"
+
+
 @pytest.fixture
-def filled(store: Store, idc: Path) -> Store:
-    importer.import_file(store, idc)
-    return store
+def filled(filled_cmdb: Path, url: str) -> Store:
+    shutil.copy(filled_cmdb, url.removeprefix("sqlite:///"))
+    return Store.open(url)
 
 
 @pytest.fixture

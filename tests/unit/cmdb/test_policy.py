@@ -135,7 +135,7 @@ def test_a_change_that_does(guarded: Store, values: dict[str, Any]) -> None:
 
 
 def test_the_policy_is_switched_off_under_a_change_only(guarded: Store) -> None:
-    with pytest.raises(DeniedError, match="environment prod belongs to environment prod"):
+    with pytest.raises(DeniedError, match="environment prod is one where a write needs"):
         require(guarded, required=False)
     write(guarded, scope=PROD | {"app": ["demo"]})
     with pytest.raises(DeniedError, match="does not cover it"):
@@ -171,7 +171,7 @@ def test_no_unit_frees_itself(guarded: Store) -> None:
 
 def test_a_renamed_environment_is_still_guarded(guarded: Store) -> None:
     with (
-        pytest.raises(DeniedError, match="belongs to environment prod"),
+        pytest.raises(DeniedError, match="environment prod is one where"),
         guarded.write(reason="x") as session,
     ):
         lookup.environment(session, "prod").name = "production"
