@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cmdb.app, name="cmdb", help="What should be: import, export, show.")
+app.add_typer(cmdb.app, name="cmdb", help="What should be, what was, and who changed it.")
 app.add_typer(inventory.app, name="inventory", help="What Ansible sees of the CMDB.")
 app.add_typer(release.app, name="release", help="Built images, by tag and digest.")
 app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
