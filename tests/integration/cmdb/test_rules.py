@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import select, text
 
-from drcloud.cmdb import changes, hosts, importer, lookup
+from drcloud.cmdb import changes, exporter, hosts, importer, lookup
+from drcloud.cmdb import state as states
 from drcloud.cmdb.base import Declared
 from drcloud.cmdb.declared import CHANGE_STATES, HOST_STATES, Rack, RackSlot
 from drcloud.cmdb.natural import kinds
@@ -276,3 +278,30 @@ def test_deleting_a_host_takes_its_parts(whole: Store) -> None:
         ]
         session.rollback()
     assert counts == [3, 0, 0, 0, 0]
+
+
+def test_two_that_write_overlapping_prefixes_at_once(whole: Store) -> None:
+    """The second waits for the first and sees what it wrote, also past the unit of work."""
+    outer = {"cidr": "'172.16.0.0/16'", **bounds(4, "ac100000", "ac10ffff")}
+    inner = {"cidr": "'172.16.5.0/24'", **bounds(4, "ac100500", "ac1005ff")}
+    with ThreadPoolExecutor() as pool:
+        with whole.operate() as session:
+            session.execute(text(copied("prefix", LEAF, **outer)))
+            second = pool.submit(_write, whole, copied("prefix", LEAF, **inner))
+            assert not wait([second], timeout=0.5).done
+        with pytest.raises(InvalidInputError, match="make the outer one an aggregate"):
+            second.result(60)
+
+
+def _write(store: Store, statement: str) -> None:
+    with store.operate() as session:
+        session.execute(text(statement))
+
+
+def test_what_went_in_comes_out_on_another_engine(whole: Store, tmp_path: Path) -> None:
+    path = tmp_path / "export.yml"
+    path.write_text(exporter.export(whole), encoding="utf-8")
+    other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
+    importer.import_file(other, path)
+    with whole.read() as one, other.read() as two:
+        assert states.load(one).documents == states.load(two).documents
