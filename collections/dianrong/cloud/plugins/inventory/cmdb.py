@@ -40,6 +40,7 @@ options:
   strict:
     description:
       - An expression that fails on a host is an error. Set to V(false) to skip such a host silently.
+      - An expression that does not parse is an error in any case.
     type: bool
     default: true
   ssh:
