@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import gc
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from drcloud.errors import InvalidInputError
 
 __all__ = ["Position", "Problem", "YamlFile", "read", "spell"]
 
+TEXT = "tag:yaml.org,2002:str"
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -24,11 +28,11 @@ class YamlFile(Source):
 
     name: str
     value: Any
-    _root: yaml.Node = field(repr=False)
+    _text: str = field(repr=False)
 
     def line(self, position: Position) -> int:
         """Return the line of a position, counted from 1; of its parent where it is missing."""
-        node = self._root
+        node = _composed(self._text)
         line = node.start_mark.line
         for step in position:
             found = _child(node, step)
@@ -42,16 +46,39 @@ class YamlFile(Source):
         return spell(position)
 
 
+@lru_cache(maxsize=1)
+def _composed(text: str) -> Any:
+    """Return the nodes of a text that was read before: large, and wanted only where something is wrong."""
+    return Loader(text).get_single_node()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python's collector from looking through millions of new nodes again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def read(path: Path | str) -> YamlFile:
     """Read a file; ``InvalidInputError`` says what is wrong and where."""
     name = str(path)
     text = text_of(name)
+    with _uncollected():
+        return YamlFile(name, _value(name, text), text)
+
+
+def _value(name: str, text: str) -> Any:
     try:
         loader = Loader(text)
         root = loader.get_single_node()
         if root is None:
             raise InvalidInputError(f"{name}: the file is empty")
-        return YamlFile(name, _Builder(name, loader).build(root), root)
+        return _Builder(name, loader).build(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -73,6 +100,9 @@ class _Builder:
         self._open: set[int] = set()
 
     def build(self, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            # A date is text here: JSON has no dates, and a serial may look like one.
+            return node.value if node.tag in (TEXT, TIMESTAMP) else self._loader.construct_object(node)
         if id(node) in self._built:
             return self._built[id(node)]
         if id(node) in self._open:
@@ -89,9 +119,6 @@ class _Builder:
             return {self._key(key): self.build(value) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item) for item in node.value]
-        if node.tag == TIMESTAMP:
-            # A date is text here: JSON has no dates, and a serial may look like one.
-            return node.value
         return self._loader.construct_object(node)
 
     def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
