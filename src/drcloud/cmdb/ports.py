@@ -77,12 +77,12 @@ def _left_at(session: Session, members: Iterable[str]) -> dict[str, datetime]:
         .where(ChangeLog.key.in_(members))
         .group_by(ChangeLog.key)
     )
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _looked_at(session: Session, hosts: Iterable[str]) -> dict[str, datetime]:
     query = select(Host.name, Observation.observed_at).join(Observation.host).where(Host.name.in_(hosts))
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _running(session: Session, hosts: Iterable[str]) -> frozenset[Slot]:
