@@ -9,6 +9,7 @@ without lowering the count.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from drcloud.cmdb.netbox.client import Client
@@ -24,7 +25,7 @@ Filters = Mapping[str, Sequence[str]]
 
 def whole(client: Client, path: str, fields: str, filters: Filters) -> list[Row]:
     """Return all objects of an endpoint, ordered by id."""
-    return _again(lambda: _whole(client, path, fields, filters))
+    return _again(partial(_whole, client, path, fields, filters))
 
 
 def chosen(client: Client, path: str, fields: str, ids: Sequence[int]) -> list[Row]:
@@ -33,11 +34,15 @@ def chosen(client: Client, path: str, fields: str, ids: Sequence[int]) -> list[R
     for start in range(0, len(ids), CHOSEN):
         part = ids[start : start + CHOSEN]
         wanted = {"id": [str(one) for one in part]}
-        found = _again(lambda wanted=wanted: list(_pages(client, path, fields, wanted)))  # type: ignore[misc]
+        found = _again(partial(_listed, client, path, fields, wanted))
         if gone := set(part) - {row["id"] for row in found}:
             raise ShiftedError(f"NetBox {client.url}: {path}/{min(gone)} was deleted while it was read")
         rows += found
     return rows
+
+
+def _listed(client: Client, path: str, fields: str, filters: Filters) -> list[Row]:
+    return list(_pages(client, path, fields, filters))
 
 
 def _again(read: Callable[[], list[Row]]) -> list[Row]:
@@ -53,7 +58,7 @@ def _again(read: Callable[[], list[Row]]) -> list[Row]:
 def _whole(client: Client, path: str, fields: str, filters: Filters) -> list[Row]:
     probe = client.get(path, {**filters, "limit": "1", "ordering": "-id", "fields": "id"})
     count, newest = _count(client, path, probe), _results(client, path, probe)
-    rows = list(_pages(client, path, fields, filters))
+    rows = _listed(client, path, fields, filters)
     if len(rows) != count or [row["id"] for row in rows[-1:]] != [row["id"] for row in newest[:1]]:
         raise ShiftedError(
             f"NetBox {client.url}: {path} says it has {count} objects and sent {len(rows)}: it changes while "
