@@ -269,8 +269,9 @@ class _Construction:
 
 def _is_plain(value: t.Any) -> bool:
     """Tell whether a value is data through and through: what ansible-core templates has types of its own."""
-    if type(value) is dict:
+    exactly = type(value)
+    if exactly is dict:
         return all(_is_plain(key) and _is_plain(inner) for key, inner in value.items())
-    if type(value) is list:
+    if exactly is list:
         return all(map(_is_plain, value))
-    return type(value) in expressions.SCALARS
+    return exactly in expressions.SCALARS
