@@ -102,7 +102,7 @@ def check(store: Store, read: Callable[[Session], Any]) -> Any:
 
 
 @settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
