@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,24 @@ WHOLE = Path(__file__).parent / "data/whole.yml"
 Import = Callable[..., list[str]]
 
 
+@pytest.fixture(scope="module")
+def whole(empty_cmdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CMDB with the whole file in it, to copy."""
+    path = tmp_path_factory.mktemp("whole") / "cmdb.sqlite3"
+    shutil.copy(empty_cmdb, path)
+    importer.import_file(Store.open(f"sqlite:///{path}"), WHOLE)
+    return path
+
+
+@pytest.fixture
+def store(whole: Path, tmp_path: Path) -> Store:
+    shutil.copy(whole, tmp_path / "cmdb.sqlite3")
+    return Store.open(f"sqlite:///{tmp_path}/cmdb.sqlite3")
+
+
 @pytest.fixture
 def imported(store: Store, tmp_path: Path) -> Import:
     """Return how to import sections over the whole file; it gives the changes, and none the second time."""
-    importer.import_file(store, WHOLE)
 
     def run(**sections: Any) -> list[str]:
         path = tmp_path / "more.yml"

@@ -75,7 +75,7 @@ def test_whole_round_trip() -> None:
     assert after(exported(final), empty()) == final
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_generated_round_trip(random: Random) -> None:
     final = after(documents.Document.model_validate(idc_file(random)), empty())
@@ -105,7 +105,7 @@ def test_every_kind_can_be_shown(store: Store) -> None:
     for kind, rows in state.items():
         listed = runner.invoke(app, ["cmdb", "show", kind])
         assert listed.exit_code == 0, listed.output
-        for key in list(rows)[:2]:
+        for key in list(rows)[:1]:
             shown = runner.invoke(app, ["cmdb", "show", kind, key, "--json"])
             assert shown.exit_code == 0, shown.output
             assert kind == "host_key" or json.loads(shown.output)["key"] == key
