@@ -51,6 +51,7 @@ def all_of(items: list[Item], state: State, final: State) -> Iterator[Problem]:
     yield from _references(items, final)
     yield from _unique(items, final)
     yield from _overlaps(items, final)
+    yield from _placements(items, final)
     for item in items:
         if check := _RULES.get(item.kind):
             yield from check(item, state, final)
@@ -221,18 +222,24 @@ def _spec(item: Item, state: State, final: State) -> Iterator[Problem]:
             yield Problem(place, f"there is no environment {name!r} in the file or the CMDB: {hint}")
 
 
-def _placement(item: Item, _state: State, final: State) -> Iterator[Problem]:
-    hosts = _of(final["placement_host"], item.key)
-    floor = final["placement"][item.key].get("min_in_service", 0)
-    if floor > len(hosts):
-        message = f"{floor} instances cannot stay in service on {len(hosts)} hosts: lower it or add hosts"
-        yield Problem(item.where("min_in_service"), message)
-    if any(lb["port"] is None for lb in _of(final["placement_lb"], item.key)):
-        yield Problem(item.position, f"placement {item.key} has load balancers and needs lb_port")
+def _placements(items: Iterable[Item], final: State) -> Iterator[Problem]:
+    mine = [item for item in items if item.kind == "placement"]
+    hosts, lbs = (_by_placement(final[kind]) if mine else {} for kind in ("placement_host", "placement_lb"))
+    for item in mine:
+        count = len(hosts.get(item.key, ()))
+        floor = final["placement"][item.key].get("min_in_service", 0)
+        if floor > count:
+            message = f"{floor} instances cannot stay in service on {count} hosts: lower it or add hosts"
+            yield Problem(item.where("min_in_service"), message)
+        if any(lb["port"] is None for lb in lbs.get(item.key, ())):
+            yield Problem(item.position, f"placement {item.key} has load balancers and needs lb_port")
 
 
-def _of(rows: Mapping[str, Fields], placement: str) -> list[Fields]:
-    return [fields for fields in rows.values() if fields["placement"] == placement]
+def _by_placement(rows: Mapping[str, Fields]) -> dict[str, list[Fields]]:
+    found: dict[str, list[Fields]] = {}
+    for fields in rows.values():
+        found.setdefault(fields["placement"], []).append(fields)
+    return found
 
 
 def _with_role(role: str, use: str) -> Callable[[Item, State, State], Iterator[Problem]]:
@@ -259,7 +266,6 @@ _RULES: dict[str, Callable[[Item, State, State], Iterator[Problem]]] = {
     "registry": _registry,
     "app": _app,
     "app_spec_version": _spec,
-    "placement": _placement,
     "placement_host": _with_role("docker", "an instance"),
     "placement_lb": _with_role("lb", "a load balancer"),
 }
