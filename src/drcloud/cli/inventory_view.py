@@ -42,7 +42,7 @@ def explain(source: SourceFile, host: str, group: str) -> Explanation:
     if group == ALL:
         told.because.append(Reason("ansible-core", "every host is in it"))
     _refuse_unknown(told, found, rules)
-    if told.unknown and not told.because and source.path is not None:
+    if told.unknown and (unsure or not told.because) and source.path is not None:
         _ask_ansible(told, source)
     return told
 
@@ -118,7 +118,8 @@ def _ask_ansible(told: Explanation, source: SourceFile) -> None:
     """Let Ansible decide what cannot be evaluated here; the reasons stay those of the source."""
     unknown, told.unknown = told.unknown, []
     if told.host in ansible_inventory.members(source, told.group):
-        told.because = [Reason(one.rule, f"{one.detail} (evaluated by Ansible)") for one in unknown]
+        told.because += [Reason(one.rule, f"{one.detail} (evaluated by Ansible)") for one in unknown]
     else:
+        told.because = []
         said = "does not put it there (evaluated by Ansible)"
         told.against += [Reason(one.rule, f"{one.detail} {said}") for one in unknown]
