@@ -19,30 +19,42 @@ from drcloud.cmdb.sourcefile import SourceFile
 from drcloud.errors import InvalidInputError
 from drcloud.runs import environment
 
-# What a source says about files, and what has no past.
-NOT_ASKED = frozenset({"ssh", "cached", "cache_directory", "use_stale_cache", "drift"})
+# What a source says about files.
+NOT_ASKED = frozenset({"ssh", "cached", "cache_directory", "use_stale_cache"})
 EVERYWHERE = ("dr_registries",)
 SECONDS = 1800
 
 
 def members(source: SourceFile, group: str) -> set[str]:
     """Return the hosts of a group, those of its child groups included."""
-    _, groups = _listed(str(source.path))
+    _, groups = _listed(source, {})
     return {host for host, names in groups.items() if group in names}
 
 
 def contents(source: SourceFile, as_of: str) -> tuple[dict[str, Mapping[str, Any]], dict[str, set[str]]]:
     """Return the variables and the groups of all hosts as of a moment; hosts may be missing altogether."""
+    return _listed(source, {"as_of": as_of, "drift": False})
+
+
+def _listed(
+    source: SourceFile, changes: Mapping[str, Any]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, set[str]]]:
+    """List a copy of the source, which may match no host and writes no files."""
     asked = {name: value for name, value in source.content.items() if name not in NOT_ASKED}
     with tempfile.TemporaryDirectory(prefix="drcloud-inventory-") as directory:
         path = Path(directory) / "source.cmdb.yml"
-        text = yaml.safe_dump({**asked, "as_of": as_of, "allow_empty": True}, allow_unicode=True)
+        text = yaml.safe_dump({**asked, **changes, "allow_empty": True}, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
-        return _listed(str(path))
+        result = _run(str(path))
+    if result.returncode:
+        raise InvalidInputError(f"Ansible cannot read the inventory source: {_sentence(result.stderr)}")
+    listing = json.loads(result.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))
+    hosts = dict(listing.pop("_meta")["hostvars"])
+    return _apart(hosts), _groups(hosts, listing)
 
 
-def _listed(source: str) -> tuple[dict[str, Mapping[str, Any]], dict[str, set[str]]]:
-    result = subprocess.run(
+def _run(source: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "ansible", "inventory", "-i", source, "--list"],
         env=environment.compose(os.environ, {}, os.environ),
         capture_output=True,
@@ -50,11 +62,6 @@ def _listed(source: str) -> tuple[dict[str, Mapping[str, Any]], dict[str, set[st
         timeout=SECONDS,
         check=False,
     )
-    if result.returncode:
-        raise InvalidInputError(f"Ansible cannot read the inventory source: {_sentence(result.stderr)}")
-    listing = json.loads(result.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))
-    hosts = dict(listing.pop("_meta")["hostvars"])
-    return _apart(hosts), _groups(hosts, listing)
 
 
 def _apart(hosts: dict[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -90,6 +90,9 @@ def test_expressions_that_only_ansible_knows_are_evaluated_by_ansible(controller
     source = sourcefile.load(controller.directory / name)
     told = inventory_view.explain(source, "dk-00001", "disky")
     assert told.because == [Reason("groups.disky", "disks | length > 0 (evaluated by Ansible)")]
+    where = controller.source("where: dr_block_devices | map(attribute='path') | length > 7\n", "w.cmdb.yml")
+    told = inventory_view.explain(sourcefile.load(controller.directory / where), "dk-00001", "role_docker")
+    assert (told.member, told.against[0].rule) == (False, "where")
     with Store.open().write(reason="begin") as session:
         hosts.transition(session, lookup.host(session, "dk-00001"), "provisioning")
     before = str(Store.open().declared_seq() - 1)
