@@ -246,6 +246,10 @@ def _machines() -> None:
     )
     _index("host_tag", "tag_id")
     _addresses()
+    _controllers()
+
+
+def _controllers() -> None:
     _table(
         "bmc",
         _row("host_id"),
