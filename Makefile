@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 QUICK := not lab_slow and not netbox
 
 .PHONY: help venv packages lab lab-down lab-status demo test test-full lint unit integration test-lab \
-	test-netbox sanity newest-core bench wheel clean
+	test-netbox sanity newest-core bench bench-netbox wheel clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,11 @@ bench: packages venv  ## What inventory and CMDB cost, as ratios of one run (man
 	@$(BIN)/python tests/bench/inventory_bench.py
 	@$(BIN)/python tests/bench/cmdb_bench.py
 	@DRCLOUD_EXAMPLES=2000 $(PYTEST) -q tests/unit/inventory/test_construct_agrees.py
+
+bench-netbox: packages venv  ## The inventory against nb_inventory on a real NetBox (needs Python 3.12; once ten minutes)
+	@scripts/packages test netbox
+	@scripts/netbox >/dev/null
+	@$(BIN)/python tests/bench/netbox_bench.py
 
 wheel: venv  ## dist/: the wheel, the source archive and the collection on its own
 	@$(BIN)/python -m build --outdir dist .

@@ -140,7 +140,7 @@ def run(source: Path, url: str) -> Cost:
         "DRCLOUD_CMDB_URL": url,
         "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "collections"),
         "ANSIBLE_INVENTORY_PLUGINS": str(HERE / "plugins"),
-        "ANSIBLE_INVENTORY_ENABLED": "dianrong.cloud.cmdb,bench_public,yaml",
+        "ANSIBLE_INVENTORY_ENABLED": "dianrong.cloud.cmdb,bench_public,netbox.netbox.nb_inventory,yaml",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_CONFIG": str(source.parent / "ansible.cfg"),
     }
