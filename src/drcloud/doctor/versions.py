@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -125,18 +126,41 @@ def _listed(context: Context) -> Found | None:
 
 def _installed() -> Found | None:
     """Return the collections that Ansible finds, with version and place; None if it does not tell."""
-    beside = Path(sys.executable).with_name("ansible-galaxy")
-    program = str(beside) if beside.exists() else "ansible-galaxy"
-    said = _output([program, "collection", "list", "--format", "json"])
+    said = _output([_program("ansible-galaxy"), "collection", "list", "--format", "json"])
     try:
         listed: Mapping[str, Mapping[str, Mapping[str, Any]]] = json.loads(said or "")
     except ValueError:
         return None
     found: dict[str, tuple[str, str]] = {}
-    for path, collections in listed.items():
-        for name, details in collections.items():
+    # ansible-galaxy lists places in no order; Ansible takes a collection from the first configured one.
+    configured = _configured()
+    for path in sorted(listed, key=lambda place: _rank(place, configured)):
+        for name, details in listed[path].items():
             found.setdefault(name, (str(details.get("version")), path))
     return found
+
+
+def _configured() -> list[str]:
+    """Return the directories that Ansible is told to look for collections in, the first one first."""
+    said = _output([_program("ansible-config"), "dump", "--format", "json"])
+    try:
+        settings: list[Mapping[str, Any]] = json.loads(said or "")
+    except ValueError:
+        return []
+    paths = next((one["value"] for one in settings if one.get("name") == "COLLECTIONS_PATHS"), ())
+    return [os.path.abspath(path) for path in paths]
+
+
+def _rank(place: str, configured: list[str]) -> int:
+    """Return a place's turn; those that come with Python are looked through last."""
+    names = (place, str(Path(place).parent))
+    return next((turn for turn, path in enumerate(configured) if path in names), len(configured))
+
+
+def _program(name: str) -> str:
+    """Return the program beside our interpreter, else the one on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else name
 
 
 def _output(words: list[str]) -> str | None:
