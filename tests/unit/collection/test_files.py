@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _files
 from ansible_collections.dianrong.cloud.plugins.module_utils._files import Found, Wanted
+from ansible_collections.dianrong.cloud.plugins.modules import managed_files
 
 ME = getpass.getuser()
 MINE = grp.getgrgid(os.getgid()).gr_name
@@ -82,3 +83,31 @@ def test_a_symbolic_link_is_not_followed(tmp_path):
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(_files.FileError, match="it is a symbolic link"):
         _files.read(str(tmp_path / "link"))
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets", "full"),
+    [
+        ("a", {}, "a"),
+        ("@a@ and @a@", {"a": "x"}, "x and x"),
+        ("@a@ @b@ @c@", {"a": "@b@", "b": "y"}, "@b@ y @c@"),
+        ("ops@lab@host", {}, "ops@lab@host"),
+    ],
+)
+def test_secrets_are_put_in_their_places_once(text, secrets, full):
+    assert managed_files.filled("/etc/a", text, secrets) == full
+
+
+def test_a_secret_without_a_place_is_refused():
+    with pytest.raises(_files.FileError, match=r"file /etc/a: .* write @password@"):
+        managed_files.filled("/etc/a", "nothing", {"password": "hunter2"})
+
+
+def test_content_with_secrets_in_it_counts_as_secret():
+    option = {
+        "path": "/etc/a", "content": "key=@k@", "secret": None, "secrets": {"k": "hunter2"},
+        "state": "present", "mode": "0600", "owner": ME, "group": MINE, "validate": [], "backup": "",
+    }  # fmt: skip
+    file = managed_files.wanted(option)
+    assert file.content == b"key=hunter2"
+    assert file.secret

@@ -34,6 +34,13 @@ options:
           - In place of O(files[].content), a reference V(env:NAME) or V(file:PATH) to content on the
             controller.
         type: str
+      secrets:
+        description:
+          - References by name. V(@name@) in O(files[].content) stands for what the reference of that name
+            points at.
+          - Content with secrets in it never shows in output or diff.
+        type: dict
+        default: {}
       state:
         description: Whether there should be such a file.
         type: str
@@ -79,6 +86,16 @@ EXAMPLES = r"""
         secret: file:/srv/secrets/registry.key
         mode: '0640'
         group: docker-registry
+
+- name: A file with a password in it
+  dianrong.cloud.managed_files:
+    files:
+      - path: /etc/drcloud/registry/environment
+        content: |
+          REGISTRY_PROXY_PASSWORD=@password@
+        secrets:
+          password: file:/srv/secrets/primary-password
+        mode: '0600'
 """
 
 RETURN = r"""
@@ -90,6 +107,8 @@ changed_files:
   sample: [/etc/drcloud/registry/tls.crt]
 """
 
+import re
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _files
@@ -98,6 +117,7 @@ FILE_OPTIONS = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str"},
     "secret": {"type": "str", "no_log": True},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mode": {"type": "str", "default": "0644"},
     "owner": {"type": "str", "default": "root"},
@@ -105,6 +125,21 @@ FILE_OPTIONS = {
     "validate": {"type": "list", "elements": "str", "default": []},
     "backup": {"type": "str", "default": ""},
 }
+
+
+def filled(path, text, secrets):
+    """Return a text with the secrets in their places; each must have one."""
+    for name in secrets:
+        if f"@{name}@" not in text:
+            raise _files.FileError(
+                f"file {path}: nothing in its content stands for the secret: write @{name}@"
+            )
+    # One pass: a secret that looks like a place is not filled again.
+    return re.sub(
+        "|".join(f"@{re.escape(name)}@" for name in secrets) or "(?!)",
+        lambda found: secrets[found[0][1:-1]],
+        text,
+    )
 
 
 def wanted(option):
@@ -119,8 +154,8 @@ def wanted(option):
     elif text is None:
         raise _files.FileError(f"file {option['path']}: give content or secret")
     else:
-        content = text.encode()
-    secret = option["secret"] is not None
+        content = filled(option["path"], text, option["secrets"]).encode()
+    secret = option["secret"] is not None or bool(option["secrets"])
     return _files.Wanted(
         path=option["path"],
         content=content,
