@@ -1,4 +1,4 @@
-"""Server certificates: when one is good, and what a new one is like."""
+"""Certificates: when one is good, what a new one is like, and what no certificate can be made of."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _certificate
 from drcloud.lab import material
 
 NOW = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+# CAs of these tests are made now, and are looked at when they were.
+BOOTED = datetime.datetime.now(datetime.UTC)
 WISH = _certificates.Wish(
     ("10.90.0.31", "infra-01"), datetime.timedelta(days=397), datetime.timedelta(days=30)
 )
@@ -29,7 +31,7 @@ def make(tmp_path, name):
     directory = tmp_path / name
     material.ensure_ca(directory, name)
     texts = (directory / "ca.pem").read_text(), (directory / "ca.key").read_text()
-    return _certificates.load_authority(*texts)
+    return _certificates.load_authority(*texts, BOOTED)
 
 
 def objection(pem, authority, wish=WISH, now=NOW):
@@ -88,11 +90,96 @@ def test_an_unusable_ca_is_told_apart(tmp_path, certificate, key, message):
     material.ensure_ca(tmp_path, "ca")
     texts = [(tmp_path / "ca.pem").read_text(), (tmp_path / "ca.key").read_text()]
     with pytest.raises(ValueError, match=message):
-        _certificates.load_authority(certificate or texts[0], key or texts[1])
+        _certificates.load_authority(certificate or texts[0], key or texts[1], BOOTED)
 
 
 def test_a_key_of_another_ca_is_refused(tmp_path):
     for name in ("a", "b"):
         material.ensure_ca(tmp_path / name, name)
     with pytest.raises(ValueError, match="does not belong"):
-        _certificates.load_authority((tmp_path / "a/ca.pem").read_text(), (tmp_path / "b/ca.key").read_text())
+        _certificates.load_authority(
+            (tmp_path / "a/ca.pem").read_text(), (tmp_path / "b/ca.key").read_text(), BOOTED
+        )
+
+
+def pair(directory, name="ca"):
+    material.ensure_ca(directory, name)
+    return (directory / "ca.pem").read_text(), (directory / "ca.key").read_text()
+
+
+@pytest.mark.parametrize(
+    ("moment", "message"),
+    [
+        (BOOTED + datetime.timedelta(days=3651), "the CA's certificate expired on "),
+        (BOOTED - datetime.timedelta(days=2), "the CA's certificate is not good before "),
+    ],
+)
+def test_a_ca_out_of_its_time_signs_nothing(tmp_path, moment, message):
+    with pytest.raises(ValueError, match=message):
+        _certificates.load_authority(*pair(tmp_path), moment)
+
+
+def test_a_servers_certificate_is_no_ca(authority):
+    pem = _certificates.issue(authority, WISH, NOW)
+    with pytest.raises(ValueError, match=r"CN=10\.90\.0\.31 is not the certificate of a CA"):
+        _certificates.load_trusted(pem, NOW + datetime.timedelta(days=1))
+
+
+def test_a_rotation_replaces_what_is_good(authority):
+    pem = _certificates.issue(authority, WISH, NOW)
+    assert objection(pem, authority, WISH._replace(rotate=True)) == "a rotation was asked for"
+
+
+def test_a_client_does_not_show_what_is_for_a_server(authority):
+    pem = _certificates.issue(authority, WISH, NOW)
+    client = WISH._replace(usages=("client",))
+    assert objection(pem, authority, client) == "it is made for the use of server"
+    assert objection(_certificates.issue(authority, client, NOW), authority, client) is None
+    both = WISH._replace(usages=("server", "client"))
+    assert objection(_certificates.issue(authority, both, NOW), authority, both) is None
+
+
+def test_the_cmdb_gets_what_identifies_a_certificate(authority):
+    pem = _certificates.issue(authority, WISH, NOW)
+    facts = _certificates.facts(pem)
+    assert (facts.subject, facts.issuer) == ("CN=10.90.0.31", "CN=ca")
+    assert facts.not_after == (NOW + WISH.lifetime).isoformat()
+    assert len(facts.fingerprint) == 64
+    assert facts.fingerprint != _certificates.facts(_certificates.issue(authority, WISH, NOW)).fingerprint
+
+
+def given(pem, authority, wish=WISH, now=NOW):
+    return _certificates.load_given(pem, authority, wish, now)
+
+
+def test_a_certificate_made_elsewhere_is_taken_as_it_is(authority):
+    pem = _certificates.issue(authority, WISH, NOW)
+    assert given(pem, authority) == pem
+    # It is not ours to renew, so one about to expire still serves.
+    assert given(pem, authority, now=NOW + datetime.timedelta(days=390)) == pem
+
+
+def test_a_certificate_made_elsewhere_that_would_not_serve_is_refused(authority, tmp_path):
+    pem = _certificates.issue(authority, WISH, NOW)
+    other = _certificates.issue(authority, WISH, NOW)
+    swapped = tls_certificate.certificate_in(pem) + other[other.index("-----BEGIN PRIVATE") :]
+    cases = [
+        ("nonsense", WISH, NOW, "no certificate with its unencrypted private key"),
+        (tls_certificate.certificate_in(other) or "", WISH, NOW, "no certificate with its"),
+        (swapped, WISH, NOW, "its key does not belong to it"),
+        (pem, WISH, NOW + datetime.timedelta(days=398), "it expired on 2027-12-24"),
+        (_certificates.issue(make(tmp_path, "b"), WISH, NOW), WISH, NOW, "another CA issued it"),
+        (pem, WISH._replace(names=("dk-01",)), NOW, "it is for 10.90.0.31, infra-01"),
+        (pem, WISH._replace(usages=("client",)), NOW, "it is made for the use of server"),
+    ]
+    for text, wish, now, message in cases:
+        with pytest.raises(ValueError, match=message):
+            given(text, authority, wish, now)
+
+
+def test_the_ca_lands_beside_the_certificate_where_it_is_asked_for():
+    file = {"path": "/k/tls.pem", "ca_path": "/k/ca.pem", "mode": "0640", "owner": "root", "group": "root"}
+    (ca,) = tls_certificate.wanted({**file, "pem": None, "ca_pem": "CA"}, None)
+    assert (ca.path, ca.content, ca.secret) == ("/k/ca.pem", b"CA\n", False)
+    ca, own = tls_certificate.wanted({**file, "pem": "KEY", "ca_pem": "CA"}, None)
+    assert (own.path, own.content, own.secret) == ("/k/tls.pem", b"KEY", True)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tls_certificate
-short_description: Keep a host's server certificate good, signed by a CA on the controller
+short_description: Keep a certificate of a host good, signed by a CA on the controller
 version_added: 0.1.0
 description:
   - Looks at the certificate on the host. Where there is none, or it is of another CA, for other names or
-    about to expire, makes a new key and certificate and puts both into one file, at once or not at all.
+    another use or about to expire, makes a new key and certificate and puts both into one file, at once or
+    not at all.
   - The CA's key stays on the controller; the new key is written to its host and nowhere else.
+  - A CA that expired or to which the key does not belong, and a given certificate that expired, is of
+    another CA or for other names are refused before anything changes.
+  - With O(purpose), the CMDB holds what the host has, as kind C(certificate) under the name
+    C(<host>-<purpose>), with subject, issuer, fingerprint and the day on which it expires.
 options:
   path:
     description:
@@ -25,6 +30,13 @@ options:
         tasks.
     type: list
     elements: str
+  usages:
+    description:
+      - Whether a server, a client or both may show the certificate.
+    type: list
+    elements: str
+    choices: [server, client]
+    default: [server]
   ca_certificate:
     description:
       - Reference V(env:NAME) or V(file:PATH) to the CA's certificate on the controller. Required in tasks.
@@ -32,7 +44,16 @@ options:
   ca_key:
     description:
       - Reference V(env:NAME) or V(file:PATH) to the CA's unencrypted private key on the controller.
-        Required in tasks.
+        Required in tasks that give no O(certificate).
+    type: str
+  ca_path:
+    description:
+      - Also write the CA's certificate to this file on the host.
+    type: path
+  certificate:
+    description:
+      - Reference V(env:NAME) or V(file:PATH) to a certificate with its key in PEM, made elsewhere. It is
+        taken in place of a new one, and only when it is good for O(names) and O(usages) and of this CA.
     type: str
   days:
     description:
@@ -44,6 +65,15 @@ options:
       - How long before it expires a certificate is replaced.
     type: int
     default: 30
+  rotate:
+    description:
+      - Replace the certificate and its key although they are good.
+    type: bool
+    default: false
+  purpose:
+    description:
+      - What the certificate is for, as V(registry) or V(engine-api). Records it in the CMDB.
+    type: str
   owner:
     description:
       - Owner of the file.
@@ -63,6 +93,10 @@ options:
     description:
       - What the controller half wants written. Not for tasks.
     type: str
+  ca_pem:
+    description:
+      - What the controller half wants written to O(ca_path). Not for tasks.
+    type: str
 requirements:
   - The Python package C(cryptography) on the controller.
 extends_documentation_fragment:
@@ -79,6 +113,16 @@ EXAMPLES = r"""
     ca_certificate: file:/srv/ca/ca.pem
     ca_key: file:/srv/ca/ca.key
     group: docker-registry
+    purpose: registry
+
+- name: A certificate with which a program may use the engines' Remote API
+  dianrong.cloud.tls_certificate:
+    path: /etc/drcloud/clients/monitor.pem
+    names: [monitor]
+    usages: [client]
+    ca_certificate: file:/srv/engine-ca/ca.pem
+    ca_key: file:/srv/engine-ca/ca.key
+    ca_path: /etc/drcloud/clients/ca.pem
 """
 
 RETURN = r"""
@@ -110,20 +154,26 @@ def certificate_in(content):
 
 
 def wanted(given, found):
-    """Return the file as it should be; its content stays when no new one is given. None: nothing to do."""
+    """Return the files as they should be; the certificate's content stays when no new one is given."""
+    files = []
+    if given["ca_pem"]:
+        content = given["ca_pem"].rstrip("\n") + "\n"
+        files.append(_files.Wanted(given["ca_path"], content.encode(), 0o644))
     content = given["pem"].encode() if given["pem"] else found.content if found else None
-    if content is None:
-        return None
-    return _files.Wanted(
-        given["path"], content, int(given["mode"], 8), given["owner"], given["group"], secret=True
-    )
+    if content is not None:
+        files.append(
+            _files.Wanted(
+                given["path"], content, int(given["mode"], 8), given["owner"], given["group"], secret=True
+            )
+        )
+    return files
 
 
 def ensure(module):
     """Read, plan, apply; return the task's result."""
     found = _files.read(module.params["path"])
-    file = wanted(module.params, found)
-    changes = _files.plan([file], {file.path: found}) if file else []
+    files = wanted(module.params, found)
+    changes = _files.plan(files, {file.path: _files.read(file.path) for file in files})
     if not module.check_mode:
         _files.apply(changes)
     present = found.content.decode("utf-8", "replace") if found else ""
@@ -136,14 +186,25 @@ def main():
         argument_spec={
             "path": {"type": "path", "required": True},
             "names": {"type": "list", "elements": "str"},
+            "usages": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["server", "client"],
+                "default": ["server"],
+            },
             "ca_certificate": {"type": "str"},
             "ca_key": {"type": "str", "no_log": False},
+            "ca_path": {"type": "path"},
+            "certificate": {"type": "str"},
             "days": {"type": "int", "default": 397},
             "renew_before_days": {"type": "int", "default": 30},
+            "rotate": {"type": "bool", "default": False},
+            "purpose": {"type": "str"},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0640"},
             "pem": {"type": "str", "no_log": True},
+            "ca_pem": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Server certificates from a CA of our own: is the one in use good, and if not, a new one."""
+"""Certificates from a CA of our own: is the one in use good, and if not, a new one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ try:
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+    USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
     CRYPTOGRAPHY_ERROR = None
 except ImportError as error:
     CRYPTOGRAPHY_ERROR = error
@@ -29,19 +30,27 @@ class Authority(t.NamedTuple):
 
 
 class Wish(t.NamedTuple):
-    """What a certificate is for and how long it is good."""
+    """What a certificate is for and how long it is good; ``usages`` are of ``USAGES``."""
 
     names: tuple[str, ...]
     lifetime: datetime.timedelta
     renew_before: datetime.timedelta
+    usages: tuple[str, ...] = ("server",)
+    rotate: bool = False
 
 
-def load_authority(certificate: str, key: str) -> Authority:
-    """Return the CA of two texts in PEM; ValueError says which of them is unusable."""
-    try:
-        loaded = x509.load_pem_x509_certificate(certificate.encode())
-    except ValueError as error:
-        raise ValueError("the CA's certificate is no certificate in PEM") from error
+class Facts(t.NamedTuple):
+    """What the CMDB keeps of a certificate; the fingerprint is SHA-256 in hexadecimal digits."""
+
+    subject: str
+    issuer: str
+    not_after: str
+    fingerprint: str
+
+
+def load_authority(certificate: str, key: str, now: datetime.datetime) -> Authority:
+    """Return the CA of two texts in PEM; ValueError says what makes it unusable."""
+    loaded = load_trusted(certificate, now)
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
     except (TypeError, ValueError) as error:
@@ -49,6 +58,54 @@ def load_authority(certificate: str, key: str) -> Authority:
     if private.public_key() != loaded.public_key():
         raise ValueError("the CA's key does not belong to the CA's certificate")
     return Authority(loaded, private)
+
+
+def load_trusted(pem: str, now: datetime.datetime) -> x509.Certificate:
+    """Return the certificate of a CA that can be trusted now; ValueError says why it cannot."""
+    try:
+        loaded = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise ValueError("the CA's certificate is no certificate in PEM") from error
+    if loaded.not_valid_after_utc <= now:
+        raise ValueError(f"the CA's certificate expired on {loaded.not_valid_after_utc:%Y-%m-%d}")
+    if loaded.not_valid_before_utc > now:
+        raise ValueError(f"the CA's certificate is not good before {loaded.not_valid_before_utc:%Y-%m-%d}")
+    try:
+        signs = loaded.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        signs = False
+    if not signs:
+        raise ValueError(f"{loaded.subject.rfc4514_string()} is not the certificate of a CA")
+    return loaded
+
+
+def load_given(pem: str, authority: Authority, wish: Wish, now: datetime.datetime) -> str:
+    """Return a certificate with its key that somebody else had made; ValueError says why it is no good."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        private = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (TypeError, ValueError) as error:
+        raise ValueError("it is no certificate with its unencrypted private key in PEM") from error
+    if private.public_key() != certificate.public_key():
+        raise ValueError("its key does not belong to it")
+    if certificate.not_valid_after_utc <= now:
+        raise ValueError(f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+    # Nobody but its maker can renew it: that it is about to expire is no reason to refuse it.
+    why = objection(pem, authority, wish._replace(renew_before=datetime.timedelta(), rotate=False), now)
+    if why:
+        raise ValueError(why)
+    return pem
+
+
+def facts(pem: str) -> Facts:
+    """Return what the CMDB keeps of a certificate."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    return Facts(
+        certificate.subject.rfc4514_string(),
+        certificate.issuer.rfc4514_string(),
+        certificate.not_valid_after_utc.isoformat(),
+        certificate.fingerprint(hashes.SHA256()).hex(),
+    )
 
 
 def objection(pem: str | None, authority: Authority, wish: Wish, now: datetime.datetime) -> str | None:
@@ -65,9 +122,11 @@ def objection(pem: str | None, authority: Authority, wish: Wish, now: datetime.d
         return "another CA issued it"
     if names_of(certificate) != set(wish.names):
         return f"it is for {', '.join(sorted(names_of(certificate))) or 'nobody'}"
+    if usages_of(certificate) != set(wish.usages):
+        return f"it is made for the use of {' and '.join(sorted(usages_of(certificate))) or 'nobody'}"
     if certificate.not_valid_after_utc - wish.renew_before <= now:
         return f"it expires on {certificate.not_valid_after_utc:%Y-%m-%d}"
-    return None
+    return "a rotation was asked for" if wish.rotate else None
 
 
 def names_of(certificate: x509.Certificate) -> set[str]:
@@ -77,6 +136,15 @@ def names_of(certificate: x509.Certificate) -> set[str]:
     except x509.ExtensionNotFound:
         return set()
     return {str(name.value) for name in extension.value}
+
+
+def usages_of(certificate: x509.Certificate) -> set[str]:
+    """Return whether a server, a client or both may use a certificate."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return set()
+    return {usage for usage, identifier in USAGES.items() if identifier in extension.value}
 
 
 def issue(authority: Authority, wish: Wish, now: datetime.datetime) -> str:
@@ -112,7 +180,7 @@ def _builder(authority: Authority, wish: Wish, now: datetime.datetime) -> x509.C
         .not_valid_after(min(now + wish.lifetime, authority.certificate.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([USAGES[one] for one in wish.usages]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_general(name) for name in wish.names]), critical=False)
         .add_extension(authority_key, critical=False)
     )
