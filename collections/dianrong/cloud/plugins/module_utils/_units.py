@@ -87,7 +87,7 @@ def decide(unit, restart=False, reload=False):
     else:
         action = "reload" if reload else "none"
     # systemd does not notice the first drop-in of a unit that it has loaded: read again whatever changed.
-    return Steps(unit.stale or restart, not unit.enabled, action)
+    return Steps(unit.stale or restart or reload, not unit.enabled, action)
 
 
 def apply(module, unit, steps):

@@ -32,6 +32,13 @@ options:
       - Something has changed for which a reload is enough.
     type: bool
     default: false
+  when_stale:
+    description:
+      - What a unit needs whose own file changed on disk. V(reload) is for units that a restart would
+        interrupt, when the files only say how to start, stop and reload them.
+    type: str
+    choices: [restart, reload]
+    default: restart
   listens_on:
     description:
       - After a start or a restart, wait until the unit takes connections at this TCP port, and fail when it
@@ -105,7 +112,8 @@ def ensure(module):
             msg=f"unit {unit.name}: there is no such unit on this host; install its package first"
         )
     # A unit whose file changed on disk runs on the old one until it restarts.
-    steps = _units.decide(unit, restart=given["restart"] or unit.stale, reload=given["reload"])
+    restart = given["restart"] or (unit.stale and given["when_stale"] == "restart")
+    steps = _units.decide(unit, restart=restart, reload=given["reload"] or unit.stale)
     if not module.check_mode:
         _units.apply(module, unit, steps)
         if given["listens_on"] and steps.action in ("start", "restart"):
@@ -122,6 +130,7 @@ def main():
             "name": {"type": "str", "required": True},
             "restart": {"type": "bool", "default": False},
             "reload": {"type": "bool", "default": False},
+            "when_stale": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
             "listens_on": {"type": "int"},
             "listens_at": {"type": "str", "default": "127.0.0.1"},
             "patience": {"type": "int", "default": 20},
