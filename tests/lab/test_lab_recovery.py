@@ -71,7 +71,7 @@ def traces(lab: Lab) -> list[str]:
 
 
 def test_down_cleans_up_after_a_killed_up(private: Lab) -> None:
-    kill_at("up", "Write what goes into the images")
+    kill_at("up", "Make the images")
     assert traces(private)
     finish("down")
     assert traces(private) == []
@@ -84,7 +84,7 @@ def test_down_of_no_lab_is_fine(private: Lab) -> None:
 
 @pytest.mark.lab_slow
 def test_up_and_down_survive_kills_everywhere(private: Lab) -> None:
-    for task in ("Write keys", "Start the lab's own engine", "Import the images", "Make the bridge"):
+    for task in ("Write keys", "Start the lab's own engine", "Make the images", "Make the bridge"):
         kill_at("up", task)
     for task in ("Start the hosts", "Wait for SSH"):
         kill_at("up", task)

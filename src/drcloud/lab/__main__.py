@@ -24,32 +24,29 @@ def prepare(lab: Lab, _arguments: argparse.Namespace) -> Answer:
     return {"changed": changed, "plan": plan.as_dict()}
 
 
-def recipe(lab: Lab, _arguments: argparse.Namespace) -> Answer:
-    """Write the files that go into the images; answer with a key over them."""
-    key, changed = preparation.recipe(lab)
-    return {"changed": changed, "key": key}
-
-
 def start_engine(lab: Lab, _arguments: argparse.Namespace) -> Answer:
     """Start the lab's own engine."""
     return {"changed": engine.ensure(lab)}
 
 
-def import_image(lab: Lab, arguments: argparse.Namespace) -> Answer:
-    """Import a root file system as an image."""
+def make_images(lab: Lab, arguments: argparse.Namespace) -> Answer:
+    """Make the images that standard input describes, as JSON."""
+    files = Path(arguments.files)
+    recipes = image.read(json.load(sys.stdin), files, preparation.recipes(lab))
     url = preparation.recall(lab)["docker_host"]
-    repository, _, tag = str(arguments.image).rpartition(":")
-    return {"changed": image.ensure(url, Path(arguments.tar), repository, tag, str(arguments.key))}
+    made = image.ensure(url, recipes, files / "make-rootfs", lab.cache, lab.state / "tmp")
+    return {"changed": bool(made), "made": made}
 
 
 def attach_disks(lab: Lab, arguments: argparse.Namespace) -> Answer:
-    """Attach the hosts' spare disks and tell each host its device number."""
-    names = [host["name"] for host in preparation.recall(lab)["hosts"] if host["disk"]]
+    """Attach the hosts' raw disks and tell each host the device numbers of its own."""
+    hosts = [host for host in preparation.recall(lab)["hosts"] if host["disks"]]
+    names = [f"{host['name']}-{disk}" for host in hosts for disk in host["disks"]]
     devices, changed = disks.ensure(lab.state / "disks", names, int(arguments.size))
-    for name, device in devices.items():
-        number = os.stat(device).st_rdev
-        seed = f"{os.major(number)} {os.minor(number)}\n".encode()
-        changed |= material.write(lab.state / "hosts" / name / "spare", seed, 0o644)
+    for host in hosts:
+        numbers = {disk: os.stat(devices[f"{host['name']}-{disk}"]).st_rdev for disk in host["disks"]}
+        text = "".join(f"{disk} {os.major(number)} {os.minor(number)}\n" for disk, number in numbers.items())
+        changed |= material.write(lab.state / "hosts" / host["name"] / "disks", text.encode(), 0o644)
     return {"changed": changed, "devices": devices}
 
 
@@ -74,9 +71,8 @@ def remove(lab: Lab, _arguments: argparse.Namespace) -> Answer:
 
 STEPS: dict[str, Callable[[Lab, argparse.Namespace], Answer]] = {
     "prepare": prepare,
-    "recipe": recipe,
     "engine": start_engine,
-    "image": import_image,
+    "images": make_images,
     "disks": attach_disks,
     "hosts": start_hosts,
     "wait": wait,
@@ -88,10 +84,8 @@ def main() -> int:
     """Run one step; an error is one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m drcloud.lab", description=__doc__)
     parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--image", help="name:tag of the image to make")
-    parser.add_argument("--tar", help="root file system of the image")
-    parser.add_argument("--key", help="what the image was made from")
-    parser.add_argument("--size", type=int, default=4 << 30, help="size of a spare disk in bytes")
+    parser.add_argument("--files", help="the role's files")
+    parser.add_argument("--size", type=int, default=4 << 30, help="size of a raw disk in bytes")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to wait")
     arguments = parser.parse_args()
     try:

@@ -31,11 +31,15 @@ def choose(lab_id: str, taken: Iterable[Network]) -> Network:
 
 
 def declared(document: dict[str, Any]) -> Network:
-    """Return the one /24 prefix of the lab's import file."""
-    prefixes = [Network(entry["cidr"]) for entry in document.get("prefixes", [])]
-    if len(prefixes) != 1 or prefixes[0].prefixlen != 24:
-        raise InvalidInputError("inventories/lab/idc.yml: the lab needs exactly one prefix, a /24")
-    return prefixes[0]
+    """Return the /24 prefix of the lab's import file that all its other prefixes lie in."""
+    declared = [ipaddress.ip_network(entry["cidr"]) for entry in document.get("prefixes", [])]
+    prefixes = [prefix for prefix in declared if isinstance(prefix, Network)]
+    widest = min(prefixes, key=lambda prefix: prefix.prefixlen, default=None)
+    if widest is None or widest.prefixlen != 24 or not all(one.subnet_of(widest) for one in prefixes):
+        raise InvalidInputError(
+            "inventories/lab/idc.yml: the lab needs one /24 prefix, and all others inside of it"
+        )
+    return widest
 
 
 def renumber(value: Any, old: Network, new: Network) -> Any:

@@ -36,6 +36,17 @@ def debian_lines(targets: Iterable[str]) -> list[str]:
     return [f"deb {uri} {release} {' '.join(names)}" for (uri, release), names in components.items()]
 
 
+def for_release(lines: str, own: str, wanted: str) -> str:
+    """Return source lines of one release as those of another, ``bookworm-updates`` as ``trixie-updates``."""
+    moved = []
+    for line in lines.splitlines():
+        kind, uri, suite, *components = line.split()
+        release, dash, pocket = suite.partition("-")
+        suite = f"{wanted if release == own else release}{dash}{pocket}"
+        moved.append(" ".join([kind, uri, suite, *components]))
+    return "".join(f"{line}\n" for line in moved)
+
+
 def settings() -> str:
     """Return the controller's settings of how to fetch packages, as an apt.conf file."""
     return fetch_settings(_run("apt-config", "dump").splitlines())

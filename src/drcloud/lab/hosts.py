@@ -24,14 +24,14 @@ def specification(plan: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
     """
     seed = f"{plan['state']}/hosts"
     return {
-        "image": f"drcloud/lab-host:{plan['release']}",
+        "image": f"drcloud/lab-host:{host['release']}",
         "hostname": host["name"],
         "address": host["address"],
         "network": plan["name"],
         "entrypoint": ["/lab/common/entry"],
         "environment": {"container": "docker"},
         "stop_signal": "SIGRTMIN+3",
-        "volumes": ["/var/lib/docker"],
+        "volumes": list(host["volumes"]),
         "host": {
             "Binds": [f"{seed}/common:/lab/common:ro", f"{seed}/{host['name']}:/lab/host:ro"],
             "CapAdd": ["ALL"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -30,7 +29,9 @@ class Host:
     container: str
     address: str
     role: str
-    disk: bool
+    release: str
+    disks: tuple[str, ...]
+    volumes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Plan:
     docker_host: str
     own_engine: bool
     registry: str
+    releases: tuple[str, ...]
     hosts: tuple[Host, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,34 +87,32 @@ def recall(lab: Lab) -> dict[str, Any]:
     return record if isinstance(record, dict) and "subnet" in record else {}
 
 
-def recipe(lab: Lab) -> tuple[str, bool]:
-    """Write the files that go into the images; return a key over them: same key, same images."""
-    content = {"sources.list": apt.sources(), "apt.conf": apt.settings()}
-    for path in sorted(_CERTIFICATES.glob("**/*.crt")):
-        content[f"ca/{path.name}"] = path.read_text(encoding="utf-8")
+def recipes(lab: Lab) -> Path:
+    """Write how this machine fetches packages, for the images of each release; return the directory."""
     directory = lab.state / "recipe"
-    changed = [material.write(directory / name, text.encode(), 0o644) for name, text in content.items()]
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    return key, any(changed)
+    certificates = {f"ca/{path.name}": path.read_bytes() for path in _CERTIFICATES.glob("**/*.crt")}
+    own, sources, settings = _codename(), apt.sources(), apt.settings()
+    for release in recall(lab)["releases"]:
+        lines = apt.for_release(sources, own, release)
+        content = {**certificates, "apt.conf": settings.encode(), "sources.list": lines.encode()}
+        for name, text in content.items():
+            material.write(directory / release / name, text, 0o644)
+    return directory
+
+
+def _codename() -> str:
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]
 
 
 def _plan(lab: Lab, document: dict[str, Any], subnet: IPv4Network, docker_host: str) -> Plan:
-    hosts = tuple(
-        Host(
-            name=entry["name"],
-            container=f"{lab.name}-{entry['name']}",
-            address=entry["address"],
-            role=entry["role"],
-            disk=bool(entry.get("block_devices")),
-        )
-        for entry in document["hosts"]
-    )
+    own = _codename()
+    hosts = tuple(_host(lab, entry, own) for entry in document["hosts"])
     by_name = {host.name: host for host in hosts}
     registry = document["registries"][0]
     return Plan(
         id=lab.id,
         name=lab.name,
-        release=platform.freedesktop_os_release()["VERSION_CODENAME"],
+        release=own,
         state=str(lab.state),
         cache=str(lab.cache),
         subnet=str(subnet),
@@ -121,7 +121,24 @@ def _plan(lab: Lab, document: dict[str, Any], subnet: IPv4Network, docker_host: 
         docker_host=docker_host,
         own_engine=docker_host == f"unix://{lab.socket}",
         registry=f"{by_name[registry['host']].address}:{registry['port']}",
+        releases=tuple(sorted({own, *(host.release for host in hosts)})),
         hosts=hosts,
+    )
+
+
+def _host(lab: Lab, entry: dict[str, Any], release: str) -> Host:
+    """Return a host of the import file; ``attrs.release`` names another Debian than this machine's."""
+    disks = entry.get("block_devices", [])
+    own_data = any(disk["purpose"] == "docker-data" for disk in disks)
+    return Host(
+        name=entry["name"],
+        container=f"{lab.name}-{entry['name']}",
+        address=entry["address"],
+        role=entry["role"],
+        release=entry.get("attrs", {}).get("release", release),
+        disks=tuple(Path(disk["path"]).name for disk in disks),
+        # An engine needs a real file system below it: a disk of its own, else one of this machine.
+        volumes=() if own_data else ("/var/lib/docker",),
     )
 
 

@@ -57,7 +57,15 @@ def test_says_so_when_no_network_is_free() -> None:
         addresses.choose("abc123", [IPv4Network("10.0.0.0/8")])
 
 
-@pytest.mark.parametrize("prefixes", [[], [{"cidr": "10.90.0.0/16"}], [{"cidr": "10.90.0.0/24"}] * 2])
-def test_the_lab_declares_exactly_one_24(prefixes: list[dict[str, str]]) -> None:
-    with pytest.raises(InvalidInputError, match="exactly one prefix"):
+OUTSIDE = [{"cidr": "10.90.0.0/24"}, {"cidr": "10.91.0.0/25"}]
+
+
+@pytest.mark.parametrize("prefixes", [[], [{"cidr": "10.90.0.0/16"}], OUTSIDE])
+def test_the_lab_declares_one_24_around_all(prefixes: list[dict[str, str]]) -> None:
+    with pytest.raises(InvalidInputError, match="one /24 prefix"):
         addresses.declared({"prefixes": prefixes})
+
+
+def test_other_prefixes_of_the_lab_lie_in_its_24() -> None:
+    prefixes = [{"cidr": "10.90.0.128/25"}, {"cidr": "10.90.0.0/24"}, {"cidr": "fd00:90::/64"}]
+    assert addresses.declared({"prefixes": prefixes}) == IPv4Network("10.90.0.0/24")

@@ -32,3 +32,17 @@ def test_only_settings_of_fetching_are_kept() -> None:
         'DPkg::Post-Invoke:: "rm -f /var/cache/apt/archives/*.deb";',
     ]
     assert apt.fetch_settings(dump).splitlines() == dump[2:5]
+
+
+def test_sources_of_another_release_come_from_the_same_places() -> None:
+    lines = (
+        "deb http://mirror.example/debian/ bookworm main contrib\n"
+        "deb http://mirror.example/debian/ bookworm-updates main\n"
+        "deb http://mirror.example/other/ stable main\n"
+    )
+    assert apt.for_release(lines, "bookworm", "trixie") == (
+        "deb http://mirror.example/debian/ trixie main contrib\n"
+        "deb http://mirror.example/debian/ trixie-updates main\n"
+        "deb http://mirror.example/other/ stable main\n"
+    )
+    assert apt.for_release(lines, "bookworm", "bookworm") == lines
