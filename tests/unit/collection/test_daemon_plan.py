@@ -9,7 +9,10 @@ import pytest
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _daemon
 
-HELP_20_10 = (Path(__file__).parent / "recorded" / "dockerd-20.10-help.txt").read_text(encoding="utf-8")
+RECORDED = Path(__file__).parent / "recorded"
+HELP_20_10, HELP_26_1 = (
+    (RECORDED / f"dockerd-{version}-help.txt").read_text(encoding="utf-8") for version in ("20.10", "26.1")
+)
 BASE = {"live-restore": True, "log-driver": "journald"}
 EXEC_START = (
     "{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// "
@@ -17,9 +20,9 @@ EXEC_START = (
 )
 
 
-def plan(wanted, current=None, applied=None, *, active=True, unit_changed=False):
+def plan(wanted, current=None, applied=None, *, active=True, because=()):
     text = _daemon.render(current) if isinstance(current, dict) else current
-    return _daemon.plan(wanted, text, applied, active, unit_changed=unit_changed)
+    return _daemon.plan(wanted, text, applied, active, because)
 
 
 def test_nothing_to_do_when_file_and_engine_have_the_options():
@@ -78,9 +81,11 @@ def test_an_option_that_is_removed_goes_with_a_reload_only_where_the_engine_rese
     assert plan(BASE, before, before).action == action
 
 
-def test_containers_are_protected_before_the_first_restart():
-    assert plan(BASE, {}, {}).reload_first
-    assert not plan(BASE, BASE, {"live-restore": True}).reload_first
+def test_an_engine_learns_of_live_restore_and_of_nothing_else_before_it_restarts():
+    loaded = {"log-driver": "json-file", "mtu": 1450}
+    assert _daemon.protected({**BASE, "hosts": ["fd://"]}, loaded) == {**loaded, "live-restore": True}
+    assert _daemon.protected(BASE, None) == {"live-restore": True}
+    assert _daemon.protected({"log-driver": "journald"}, loaded) is None
 
 
 def test_a_file_that_the_engine_did_not_take_over_yet_is_completed():
@@ -95,8 +100,20 @@ def test_an_engine_of_which_nobody_knows_what_it_loaded_is_restarted():
     assert "nothing shows" in done.reasons[0]
 
 
-def test_a_changed_unit_is_a_reason_to_restart():
-    assert plan(BASE, BASE, BASE, unit_changed=True).action == "restart"
+def test_what_the_engine_read_when_it_started_is_a_reason_to_restart_when_it_changes():
+    done = plan({**BASE, "debug": True}, BASE, BASE, because=("the unit changed: needs a restart",))
+    assert done.action == "restart"
+    assert done.reasons == (
+        "debug: unset -> true: a reload is enough",
+        "the unit changed: needs a restart",
+    )
+    assert plan(BASE, BASE, BASE, active=False, because=("the unit changed",)).action == "start"
+
+
+def test_files_that_are_new_gone_or_other_than_the_engine_read_are_newer():
+    recorded = {"/a": "1", "/b": "2", "/c": "3"}
+    assert _daemon.newer_files(recorded, {"/a": "1", "/b": "x", "/d": "4"}) == ["/b", "/c", "/d"]
+    assert _daemon.newer_files(recorded, recorded) == []
 
 
 def test_a_broken_file_is_replaced():
@@ -107,6 +124,7 @@ def test_a_broken_file_is_replaced():
 
 def test_the_engine_tells_its_options_in_its_help():
     known = _daemon.known_options(HELP_20_10)
+    assert not {"proxies", "default-network-opts"} & set(known)
     assert {"log-driver", "log-opts", "live-restore", "insecure-registries", "runtimes", "features"} <= set(
         known
     )
@@ -114,17 +132,37 @@ def test_the_engine_tells_its_options_in_its_help():
     assert known["live-restore"] == "bool"
     assert known["mtu"] == "int"
     assert not _daemon.can_validate(HELP_20_10)
-    assert _daemon.can_validate(HELP_20_10 + "      --validate     Validate daemon configuration and exit\n")
 
 
-def test_all_options_of_our_roles_are_known_to_the_oldest_engine():
+def test_a_newer_engine_tells_more_options_and_judges_them_itself():
+    known = _daemon.known_options(HELP_26_1)
+    assert {"cdi-spec-dirs", "default-network-opts", "proxies", "log-format"} <= set(known)
+    assert not {"validate", "http-proxy", "https-proxy", "no-proxy"} & set(known)
+    assert _daemon.can_validate(HELP_26_1)
+
+
+@pytest.mark.parametrize(("help_text", "version"), [(HELP_20_10, "20.10.24"), (HELP_26_1, "26.1.5")])
+def test_all_options_of_our_roles_are_known_to_both_engines(help_text, version):
     options = {**BASE, "userland-proxy": False, "icc": False, "no-new-privileges": True}
-    assert complaints(options) == []
+    network = {"bip": "172.17.0.1/16", "mtu": 1450, "default-address-pools": [{"base": "x", "size": 24}]}
+    tls = {"tlsverify": True, "tlscacert": "/ca", "tlscert": "/c", "tlskey": "/k", "data-root": "/srv/docker"}
+    assert complaints({**options, **network, **tls, "dns": ["10.0.0.1"]}, help_text, version) == []
 
 
-def complaints(options):
+def test_what_a_newer_engine_takes_and_silently_ignores_is_refused():
+    """Tried on 26.1: `dockerd --validate` says "configuration OK" to both."""
+    assert complaints({"http-proxy": "http://p:3128"}, HELP_26_1, "26.1.5") == [
+        "option 'http-proxy' is not known to Docker Engine 26.1.5"
+    ]
+    assert complaints({"hello": {"debug": True}}, HELP_26_1, "26.1.5") == [
+        "option 'hello' is not known to Docker Engine 26.1.5"
+    ]
+    assert complaints({"proxies": {"http-proxy": "http://p:3128"}}, HELP_26_1, "26.1.5") == []
+
+
+def complaints(options, help_text=HELP_20_10, version="20.10.24"):
     given = _daemon.given_flags(EXEC_START)
-    return _daemon.complaints(options, _daemon.known_options(HELP_20_10), given, "20.10.24")
+    return _daemon.complaints(options, _daemon.known_options(help_text), given, version)
 
 
 def test_an_unknown_option_is_refused_by_name():
@@ -164,3 +202,33 @@ def test_the_running_engine_has_to_show_what_was_asked_for():
         "option 'live-restore' is True in daemon.json, but the running engine has False"
     ]
     assert _daemon.not_honoured(BASE, {"LiveRestoreEnabled": True, "LoggingDriver": "journald"}) == []
+
+
+def test_flags_in_the_defaults_of_the_unit_count_as_well():
+    assert _daemon.given_flags('DOCKER_OPTS="--dns 8.8.8.8 -H tcp://0.0.0.0:2375"') == {"dns", "hosts"}
+
+
+TLS = {"tlsverify": True, "tlscacert": "/ca.pem", "tlscert": "/tls.pem", "tlskey": "/tls.pem"}
+REMOTE = {"hosts": ["fd://", "tcp://10.90.0.11:2376"]}
+
+
+def test_a_listener_that_asks_for_no_certificate_is_refused():
+    assert _daemon.exposures({**REMOTE, **TLS}) == []
+    for lost in TLS:
+        options = {**REMOTE, **{key: value for key, value in TLS.items() if key != lost}}
+        (said,) = _daemon.exposures(options)
+        assert said.startswith("option 'hosts' opens tcp://10.90.0.11:2376 to everybody")
+    (said,) = _daemon.exposures({**REMOTE, **TLS, "tlsverify": False})
+    assert "to everybody" in said
+
+
+def test_an_engine_without_its_local_socket_is_refused():
+    assert _daemon.exposures({"hosts": ["tcp://10.90.0.11:2376"], **TLS}) == [
+        "option 'hosts' leaves the engine without its local socket: add fd://"
+    ]
+    assert _daemon.exposures({"hosts": ["unix:///run/docker.sock"]}) == []
+
+
+def test_certificates_are_what_the_engine_reads_only_when_it_starts():
+    assert _daemon.start_files({**BASE, **TLS}) == ["/ca.pem", "/tls.pem", "/tls.pem"]
+    assert _daemon.without_tls({**BASE, **REMOTE, **TLS}) == BASE

@@ -60,20 +60,26 @@ SHORT_FLAGS = {
 }  # fmt: skip
 FLAGS_ONLY = frozenset(("config-file", "help", "validate", "version"))
 FILE_ONLY = {"builder": "map", "features": "map"}
+# Flags (from 23) that the file holds as parts of `proxies`; at its top the engine takes and ignores them.
+PROXY_FLAGS = frozenset(("http-proxy", "https-proxy", "no-proxy"))
+TLS_FILES = ("tlscacert", "tlscert", "tlskey")
+LOCAL_HOSTS = frozenset(("fd://", "unix:///var/run/docker.sock", "unix:///run/docker.sock"))
 # What a flag's type in `dockerd --help` means in JSON; types not named here are not checked.
 JSON_TYPES = {
     "bool": (bool, "true or false"),
     "int": (int, "a number"),
     "ip": (str, "a string"),
+    "ipSlice": (list, "a list"),
     "list": (list, "a list"),
     "map": (dict, "a map"),
+    "mapmap": (dict, "a map"),
     "pool-options": (list, "a list"),
     "runtime": (dict, "a map"),
     "string": (str, "a string"),
     "ulimit": (dict, "a map"),
 }
 FLAG_LINE = re.compile(r"^\s+(?:-(?P<short>\w), )?--(?P<flag>[\w-]+)(?: (?P<type>\S+))?(?:\s{2,}|$)")
-GIVEN_FLAG = re.compile(r"(?:^|\s)(?:--(?P<flag>[a-z][\w-]*)|-(?P<short>[A-Za-z])(?=[\s=]))")
+GIVEN_FLAG = re.compile(r"(?:^|[\s\"'])(?:--(?P<flag>[a-z][\w-]*)|-(?P<short>[A-Za-z])(?=[\s=]))")
 # How an option shows in the engine's GET /info, for those that show.
 INFO_READERS = {
     "data-root": "DockerRootDir",
@@ -93,7 +99,6 @@ class Plan:
     rewrite: bool
     action: str
     reasons: tuple[str, ...]
-    reload_first: bool = False
 
 
 def render(options):
@@ -117,7 +122,9 @@ def known_options(help_text):
         match = FLAG_LINE.match(line)
         if match and match["flag"] not in FLAGS_ONLY:
             known[KEY_OF_FLAG.get(match["flag"], match["flag"])] = match["type"] or "bool"
-    return known
+    if known.keys() >= PROXY_FLAGS:
+        known["proxies"] = "map"
+    return {key: kind for key, kind in known.items() if key not in PROXY_FLAGS}
 
 
 def can_validate(help_text):
@@ -149,11 +156,42 @@ def complaints(options, known, given, version):
     return said
 
 
-def plan(wanted, current, applied, active, unit_changed=False):
+def exposures(options):
+    """Return one sentence per listener that would let in strangers, or keep out drCloud itself."""
+    hosts = options.get("hosts")
+    if not isinstance(hosts, list):
+        return []
+    guarded = options.get("tlsverify") is True and all(options.get(name) for name in TLS_FILES)
+    said = [
+        f"option 'hosts' opens {host} to everybody: it takes tlsverify, {', '.join(TLS_FILES)} as well"
+        for host in hosts
+        if str(host).startswith("tcp:") and not guarded
+    ]
+    if not LOCAL_HOSTS & set(hosts):
+        said.append("option 'hosts' leaves the engine without its local socket: add fd://")
+    return said
+
+
+def start_files(options):
+    """Return the files that the engine reads when it starts, and not again."""
+    return [str(options[name]) for name in TLS_FILES if options.get(name)]
+
+
+def without_tls(options):
+    """Return the options without those for which an engine that validates would read certificates."""
+    return {key: value for key, value in options.items() if not key.startswith("tls") and key != "hosts"}
+
+
+def newer_files(recorded, digests):
+    """Return the paths that differ from what the running engine read when it started; pure."""
+    return sorted(path for path in {*recorded, *digests} if recorded.get(path) != digests.get(path))
+
+
+def plan(wanted, current, applied, active, because=()):
     """Return what makes the file the wanted one and the engine follow it.
 
     ``current`` is the file's text or None; ``applied`` are the options the running engine has
-    loaded, None when nobody knows; ``unit_changed`` says that systemd's unit changed on disk.
+    loaded, None when nobody knows; ``because`` are other reasons for a restart.
     """
     # Same options in another layout are the same file: not worth a change.
     rewrite = current is None or parse(current) != wanted
@@ -162,16 +200,21 @@ def plan(wanted, current, applied, active, unit_changed=False):
         return Plan(content, rewrite, "start", ("the engine is not running",))
     if applied is None:
         why = "daemon.json changed after the engine started, and nothing shows that the engine took it over"
-        return Plan(content, rewrite, "restart", (why,))
+        return Plan(content, rewrite, "restart", (why, *because))
     keys = [key for key in sorted(set(wanted) | set(applied)) if wanted.get(key) != applied.get(key)]
-    reasons = tuple(_reason(key, applied, wanted) for key in keys)
-    if unit_changed:
-        reasons = (*reasons, "the systemd unit changed: needs a restart")
-    restart = unit_changed or any(not _reload_is_enough(key, wanted) for key in keys)
-    # An engine that is told of live-restore first leaves the containers alone when it restarts.
-    reload_first = restart and "live-restore" in keys and wanted.get("live-restore") is True
+    reasons = (*(_reason(key, applied, wanted) for key in keys), *because)
+    restart = because or any(not _reload_is_enough(key, wanted) for key in keys)
     action = "restart" if restart else "reload" if keys else "none"
-    return Plan(content, rewrite, action, reasons, reload_first)
+    return Plan(content, rewrite, action, reasons)
+
+
+def protected(wanted, loaded):
+    """Return the options with which an engine has to be reloaded before it restarts; pure.
+
+    An engine that is told of live-restore first leaves the containers alone when it restarts. Nothing
+    else changes yet: a reload with options that need a restart may be refused as a whole.
+    """
+    return {**(loaded or {}), "live-restore": True} if wanted.get("live-restore") is True else None
 
 
 def not_honoured(options, info):

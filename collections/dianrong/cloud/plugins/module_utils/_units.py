@@ -17,6 +17,7 @@ PROPERTIES = (
     "InvocationID",
     "ActiveEnterTimestampMonotonic",
     "ExecStart",
+    "MainPID",
 )
 
 
@@ -32,6 +33,7 @@ class Unit:
     invocation: str = ""
     entered: float = 0.0
     command: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def parse(name, shown):
         invocation=found.get("InvocationID", ""),
         entered=int(found.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
         command=found.get("ExecStart", ""),
+        pid=int(found.get("MainPID") or 0),
     )
 
 
