@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set a host's slot ready, drained or in maintenance at every load balancer, and read it back."""
+"""Set a host's slots ready, drained or in maintenance at every load balancer, and read it back."""
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
@@ -12,59 +13,118 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 
 try:
     from drcloud.delivery import haproxy
-    from drcloud.delivery.switch import BalancerError
+    from drcloud.delivery.switch import BalancerError, StepError
     from drcloud.errors import NothingMatchedError
 except ImportError:
     haproxy = None  # ControllerAction says what is missing.
 
+LOOK = 0.2
+SLOTS = ("a", "b")
+
 
 class ActionModule(ControllerAction):
-    """Read, plan, apply, read back."""
+    """Read, ask for capacity, apply, read back."""
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Bring one server to a state at every load balancer."""
+        """Bring a host's servers to a state at every load balancer."""
         given = self.arguments(
             app={"type": "str", "required": True},
             env={"type": "str", "required": True},
             host={"type": "str", "required": True},
-            slot={"type": "str", "required": True, "choices": ["a", "b"]},
+            slot={"type": "str", "choices": list(SLOTS)},
             state={"type": "str", "required": True, "choices": ["ready", "drain", "maint"]},
             lbs={"type": "list", "elements": "str"},
+            min_in_service={"type": "int"},
+            wait={"type": "float", "default": 0},
         )
         pool = haproxy.pool_name(given["app"], given["env"])
-        server = haproxy.server_name(given["host"], given["slot"])
-        lbs = [str(lb) for lb in given["lbs"] or _in_front(pool, task_vars)]
+        known = _balancers.in_front(pool, task_vars)
+        lbs = [str(lb) for lb in given["lbs"] or known]
         if not lbs:
             raise NothingMatchedError(f"no load balancer of the inventory has the pool {pool}")
         balancers = _balancers.connect(self, pool, lbs, task_vars)
-        before = _states(balancers, server)
-        wanted = dict.fromkeys(before, given["state"])
+        servers = [haproxy.server_name(given["host"], slot) for slot in SLOTS if slot == given["slot"]]
+        servers = servers or [haproxy.server_name(given["host"], slot) for slot in SLOTS]
+        seen = balancers.pools()
+        before = _states(seen, servers)
+        wanted = {lb: dict.fromkeys(states, given["state"]) for lb, states in before.items()}
         changed = before != wanted
+        if changed and given["state"] != "ready":
+            _require_capacity(seen, given["host"], servers, _needed(given["min_in_service"], known))
         if changed and not self.check_mode:
-            balancers.tell([haproxy.put(pool, server, given["state"])])
-            _require(_states(balancers, server), wanted, server)
-        return {"changed": changed, "server": server, "diff": {"before": before, "after": wanted}}
+            balancers.tell([haproxy.put(pool, server, given["state"]) for server in servers])
+            seen = balancers.pools()
+            _require_read_back(_states(seen, servers), wanted)
+        if not self.check_mode:
+            seen = _waited(balancers, seen, servers, given["state"], given["wait"])
+        return {
+            "changed": changed,
+            "servers": servers,
+            "sessions": _sessions(seen, servers),
+            "diff": {"before": before, "after": wanted},
+        }
 
 
-def _in_front(pool: str, task_vars: dict[str, t.Any]) -> list[str]:
-    variables = task_vars["hostvars"]
-    return [
-        host
-        for host in sorted(task_vars["groups"].get("role_lb", []))
-        if any(found["name"] == pool for found in variables[host].get("dr_lb_pools", []))
-    ]
+def _needed(given: int | None, known: t.Mapping[str, t.Any]) -> int:
+    """Return how many hosts must stay in service: what the task says, else what the CMDB does."""
+    return given if given is not None else max((pool["min_in_service"] for pool in known.values()), default=0)
 
 
-def _states(balancers: t.Any, server: str) -> dict[str, str]:
-    found = {}
-    for lb, servers in balancers.pools().items():
-        if server not in servers:
-            raise BalancerError(f"load balancer {lb} does not know server {server}: provision it")
-        found[lb] = servers[server].admin
-    return found
+def _states(seen: t.Mapping[str, t.Any], servers: t.Sequence[str]) -> dict[str, dict[str, str]]:
+    for lb, pool in seen.items():
+        for name in haproxy.missing(pool, servers):
+            raise BalancerError(f"load balancer {lb} does not know server {name}: provision it")
+    return {lb: {name: pool[name].admin for name in servers} for lb, pool in seen.items()}
 
 
-def _require(found: dict[str, str], wanted: dict[str, str], server: str) -> None:
-    for lb, state in found.items():
-        if state != wanted[lb]:
-            raise BalancerError(f"load balancer {lb} was told to {wanted[lb]} {server}, but says {state}")
+def _require_capacity(seen: t.Mapping[str, t.Any], host: str, servers: t.Sequence[str], needed: int) -> None:
+    """Refuse to take out what must stay; a host that serves nothing, or by its other slot, takes nothing."""
+    leaving = {
+        lb: {name: server for name, server in pool.items() if name not in servers}
+        for lb, pool in seen.items()
+        if any(pool[name].in_service for name in servers)
+    }
+    short = haproxy.shortage(leaving, [], needed)
+    if short is not None:
+        raise StepError(
+            f"load balancer {short.lb} would keep {short.staying} hosts in service without {host}, and "
+            f"{short.needed} must stay; bring others back first, or say min_in_service",
+            "capacity",
+        )
+
+
+def _require_read_back(found: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> None:
+    for lb, states in found.items():
+        for name, state in states.items():
+            if state != wanted[lb][name]:
+                raise BalancerError(
+                    f"load balancer {lb} was told to {wanted[lb][name]} {name}, but says {state}"
+                )
+
+
+def _sessions(seen: t.Mapping[str, t.Any], servers: t.Sequence[str]) -> int:
+    return sum(pool[name].sessions for pool in seen.values() for name in servers)
+
+
+def _waited(
+    balancers: t.Any, seen: dict[str, t.Any], servers: t.Sequence[str], state: str, seconds: float
+) -> dict[str, t.Any]:
+    """Wait until who left has no request any more, or who came back is in service at every load balancer."""
+
+    def settled() -> bool:
+        if state != "ready":
+            return _sessions(seen, servers) == 0
+        return all(any(pool[name].in_service for name in servers) for pool in seen.values())
+
+    end = time.monotonic() + seconds
+    while seconds and not settled():
+        if time.monotonic() >= end:
+            left = (
+                f"{_sessions(seen, servers)} requests are left on"
+                if state != "ready"
+                else "no check passes for"
+            )
+            raise StepError(f"{left} {' and '.join(servers)} after {seconds:.0f} s", "app")
+        time.sleep(LOOK)
+        seen = balancers.pools()
+    return seen

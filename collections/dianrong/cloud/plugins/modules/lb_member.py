@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lb_member
-short_description: Put a slot of a host in or out of service at every load balancer
+short_description: Put a host in or out of service at every load balancer
 version_added: 0.1.0
 description:
-  - Sets the administrative state of one server of a pool at all load balancers in front of it, and reads it
-    back.
+  - Sets the administrative state of a host's servers in a pool at all load balancers in front of it, and
+    reads it back.
+  - Takes nobody out where fewer hosts than must stay would be in service at one of them.
   - Opens one SSH connection to each load balancer from inside the task. That costs a tenth of a module there.
   - A load balancer that does not answer is a failure, before anything is changed at the others.
 options:
@@ -28,9 +29,8 @@ options:
     type: str
     required: true
   slot:
-    description: The slot.
+    description: The slot. Without it, both slots of the host.
     type: str
-    required: true
     choices: [a, b]
   state:
     description:
@@ -44,11 +44,22 @@ options:
     description: The load balancers. The default are all of the group C(role_lb) that have the pool.
     type: list
     elements: str
+  min_in_service:
+    description: How many hosts must stay in service. The default is what the CMDB says of the placement.
+    type: int
+  wait:
+    description:
+      - How many seconds to wait until a host that leaves has no request any more, or one that comes back is
+        in service at every load balancer. Failing that is an error. V(0) is not to wait.
+    type: float
+    default: 0
 extends_documentation_fragment:
   - dianrong.cloud._attributes
   - dianrong.cloud._attributes.controller
 author:
   - drCloud contributors (@dianrong)
+seealso:
+  - module: dianrong.cloud.lb_pool_info
 """
 
 EXAMPLES = r"""
@@ -59,12 +70,26 @@ EXAMPLES = r"""
     host: dk-01
     slot: a
     state: drain
+
+- name: Take dk-01 out of service, and go on when its last request is answered
+  dianrong.cloud.lb_member:
+    app: demo
+    env: prod
+    host: dk-01
+    state: drain
+    wait: 30
 """
 
 RETURN = r"""
-server:
-  description: The server's name at the load balancers.
+servers:
+  description: The servers' names at the load balancers.
   returned: success
-  type: str
-  sample: dk-01_a
+  type: list
+  elements: str
+  sample: [dk-01_a, dk-01_b]
+sessions:
+  description: How many requests the servers have, at all load balancers together.
+  returned: success
+  type: int
+  sample: 0
 """

@@ -65,6 +65,16 @@ class Balancers:
         """Return what each load balancer says of the pool."""
         return {balancer.name: self._ask(balancer) for balancer in self._balancers}
 
+    def answers(self) -> dict[str, t.Any]:
+        """Return what each load balancer says of the pool, or the BalancerError of one that does not."""
+        found: dict[str, t.Any] = {}
+        for balancer in self._balancers:
+            try:
+                found[balancer.name] = self._ask(balancer)
+            except BalancerError as error:
+                found[balancer.name] = error
+        return found
+
     def tell(self, lines: t.Sequence[str]) -> None:
         """Send lines to every load balancer; all of them are told before the first failure is raised."""
         failures = []
@@ -86,6 +96,17 @@ class Balancers:
 def connect(action: t.Any, pool: str, names: t.Sequence[str], task_vars: t.Mapping[str, t.Any]) -> Balancers:
     """Return the load balancers of a pool, connected through their own variables."""
     return Balancers(pool, [_balancer(action, name, task_vars) for name in names])
+
+
+def in_front(pool: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """Return the load balancers of the inventory that have a pool, each with what it is to serve."""
+    variables = task_vars["hostvars"]
+    return {
+        host: found
+        for host in sorted(task_vars["groups"].get("role_lb", []))
+        for found in variables[host].get("dr_lb_pools", [])
+        if found["name"] == pool
+    }
 
 
 def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Balancer:
