@@ -7,7 +7,8 @@ import pytest
 from ansible_collections.dianrong.cloud.plugins.module_utils import _packages
 
 DPKG = (
-    "docker.io\t20.10.24+dfsg1-1\tinstalled\niptables\t1.8.9-2\tconfig-files\nrunc\t1.1.5\thalf-configured\n"
+    "docker.io\t20.10.24+dfsg1-1\tinstalled\tapparmor, docker-cli (>= 1~), git | mercurial\n"
+    "iptables\t1.8.9-2\tconfig-files\tnftables\nrunc\t1.1.5\thalf-configured\t\n"
 )
 
 
@@ -53,3 +54,11 @@ def test_apt_is_quoted_where_it_complains():
     output = "Reading package lists...\n"
     errors = "E: Unable to locate package dockr.io\n"
     assert _packages.complaint(output, errors) == "E: Unable to locate package dockr.io"
+
+
+def test_what_installed_packages_recommend_is_known():
+    assert _packages.parse_recommended(DPKG) == {"apparmor", "docker-cli", "git", "mercurial"}
+
+
+def test_a_package_that_dpkg_does_not_know_recommends_nothing():
+    assert _packages.parse_recommended("dpkg-query: no packages found matching docker-cli\n") == set()

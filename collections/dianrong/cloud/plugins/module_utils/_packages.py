@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-QUERY_FORMAT = "${Package}\\t${Version}\\t${db:Status-Status}\\n"
+QUERY_FORMAT = "${Package}\\t${Version}\\t${db:Status-Status}\\t${Recommends}\\n"
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -29,8 +29,19 @@ class Plan:
 
 def parse_installed(output):
     """Return ``{package: (version, status)}`` from ``dpkg-query`` in our format."""
-    rows = [line.split("\t") for line in output.splitlines() if line.count("\t") == 2]
-    return {name: (version, status) for name, version, status in rows}
+    return {name: (version, status) for name, version, status, _recommends in _rows(output)}
+
+
+def parse_recommended(output):
+    """Return the names that installed packages recommend, from ``dpkg-query`` in our format."""
+    lists = [recommends for _name, _version, status, recommends in _rows(output) if status == "installed"]
+    return {
+        match[0] for text in lists for part in re.split("[,|]", text) if (match := NAME.match(part.strip()))
+    }
+
+
+def _rows(output):
+    return [line.split("\t") for line in output.splitlines() if line.count("\t") == 3]
 
 
 def split(wanted):

@@ -27,6 +27,13 @@ options:
       - Also install what the packages recommend.
     type: bool
     default: false
+  with_recommended:
+    description:
+      - Packages to install as well where one of O(names) recommends them. What is one package in a release of
+        Debian may be two in the next.
+    type: list
+    elements: str
+    default: []
   start_services:
     description:
       - Whether the services of the packages may start at once, or only when they have been configured.
@@ -35,7 +42,7 @@ options:
   lists_valid_for:
     description:
       - How old, in seconds, the package lists may be before they are fetched again. They are only fetched
-        when something has to be installed.
+        when something has to be installed; lists older than apt's configuration are too old in any case.
     type: int
     default: 3600
 extends_documentation_fragment:
@@ -48,6 +55,7 @@ EXAMPLES = r"""
 - name: The distribution's Docker Engine, not started before it is configured
   dianrong.cloud.debian_packages:
     names: [docker.io, python3-docker]
+    with_recommended: [docker-cli]
     start_services: false
 """
 
@@ -69,6 +77,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dianrong.cloud.plugins.module_utils import _packages
 
 LISTS = "/var/lib/apt/lists"
+CONFIGURATION = ("/etc/apt", "/etc/apt/sources.list.d", "/etc/apt/apt.conf.d")
 POLICY = "/usr/sbin/policy-rc.d"
 # invoke-rc.d(8): 101 forbids the action.
 FORBID = "#!/bin/sh\n# drCloud: no service starts before it is configured\nexit 101\n"
@@ -81,13 +90,21 @@ APT_GET = (
 )  # fmt: skip
 
 
-def read_installed(module, names):
-    """Return what dpkg knows of the packages."""
+def read_installed(module):
+    """Return what dpkg says of the packages and those that come along where they are recommended."""
     program = module.get_bin_path("dpkg-query")
     if program is None:
         module.fail_json(msg="this host has no dpkg; dianrong.cloud installs on Debian and its kin only")
-    output = module.run_command([program, "--show", "--showformat", _packages.QUERY_FORMAT, *names])[1]
-    return _packages.parse_installed(output)
+    names = [_packages.split(name)[0] for name in module.params["names"] + module.params["with_recommended"]]
+    return module.run_command([program, "--show", "--showformat", _packages.QUERY_FORMAT, *names])[1]
+
+
+def make_plan(module):
+    """Return what has to be installed, as the host is now."""
+    said = read_installed(module)
+    recommended = _packages.parse_recommended(said)
+    along = [name for name in module.params["with_recommended"] if name in recommended]
+    return _packages.plan(module.params["names"] + along, _packages.parse_installed(said))
 
 
 def run(module, *arguments):
@@ -99,12 +116,20 @@ def run(module, *arguments):
 
 
 def lists_age():
-    """Return the age of the package lists in seconds."""
+    """Return the age of the package lists in seconds; endless when apt's configuration is newer."""
     with contextlib.suppress(FileNotFoundError):
         lists = [entry for entry in os.scandir(LISTS) if entry.name.endswith(("Release", "Packages", ".lz4"))]
-        if lists:
-            return time.time() - os.stat(LISTS).st_mtime
+        fetched = os.stat(LISTS).st_mtime
+        if lists and fetched >= configured_at():
+            return time.time() - fetched
     return float("inf")
+
+
+def configured_at():
+    """Return when apt was last told where to fetch from and how."""
+    directories = [path for path in CONFIGURATION if os.path.isdir(path)]
+    entries = [entry for path in directories for entry in os.scandir(path)]
+    return max((entry.stat().st_mtime for entry in entries if entry.is_file()), default=0.0)
 
 
 @contextlib.contextmanager
@@ -156,13 +181,18 @@ def install(module, plan):
 
 def ensure(module):
     """Read, plan, apply; return the task's result."""
-    names = [_packages.split(name)[0] for name in module.params["names"]]
-    plan = _packages.plan(module.params["names"], read_installed(module, names))
+    plan = make_plan(module)
     changed = bool(plan.install) or plan.repair
-    if changed and not module.check_mode:
-        install(module, plan)
     diff = {"before": plan.before, "after": plan.after}
-    return {"changed": changed, "installed": list(plan.install), "diff": diff}
+    installed = list(plan.install)
+    while changed and not module.check_mode:
+        install(module, plan)
+        # What a new package recommends shows only now.
+        plan = make_plan(module)
+        if not set(plan.install) - set(installed):
+            break
+        installed += plan.install
+    return {"changed": changed, "installed": installed, "diff": diff}
 
 
 def main():
@@ -170,6 +200,7 @@ def main():
         argument_spec={
             "names": {"type": "list", "elements": "str", "required": True},
             "recommends": {"type": "bool", "default": False},
+            "with_recommended": {"type": "list", "elements": "str", "default": []},
             "start_services": {"type": "bool", "default": True},
             "lists_valid_for": {"type": "int", "default": 3600},
         },
