@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, drCloud contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Linux bridge that takes over a network interface: what it took, and the scripts that do and undo it.
+
+Everything here is pure. The same script makes the bridge now and at each boot, so what was confirmed is
+what boots.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _links
+
+PLACE = "/etc/drcloud/network"
+UNITS = "/etc/systemd/system"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an interface had before a bridge took it over, and gets back when the bridge goes."""
+
+    nic: str
+    mtu: int
+    addresses: tuple[str, ...]
+    routes: tuple[_links.Route, ...]
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A bridge as it shall be: the interface it takes over and what it carries in its place."""
+
+    name: str
+    nic: str
+    mtu: int
+    addresses: tuple[str, ...]
+    routes: tuple[_links.Route, ...]
+
+
+def take(links, nic):
+    """Return what an interface has that is configured on it and comes by itself from nowhere."""
+    routes = tuple(
+        dataclasses.replace(route, protocol="boot")
+        for route in links.routes
+        if route.link == nic and route.table == "main" and route.protocol not in _links.PASSING
+    )
+    addresses = tuple(one.value for one in links.of(nic) if not one.dynamic)
+    return Taken(nic, links.links[nic].mtu, addresses, routes)
+
+
+def wanted(name, taken, mtu, gateway):
+    """Return the bridge that carries what was taken; C(gateway) takes the place of the router it had."""
+    old = router(taken)
+    routes = tuple(
+        dataclasses.replace(route, link=name, via=gateway if gateway and route.via == old else route.via)
+        for route in taken.routes
+    )
+    if gateway and old is None:
+        routes += (_links.Route(_links.DEFAULT[4], name, gateway),)
+    return Uplink(name, taken.nic, mtu or taken.mtu, taken.addresses, routes)
+
+
+def router(taken):
+    """Return the IPv4 router of the default route, or None."""
+    return next((route.via for route in taken.routes if route.to == _links.DEFAULT[4]), None)
+
+
+def stands(links, uplink):
+    """Tell whether the host's network is the wanted one already."""
+    bridge, nic = links.links.get(uplink.name), links.links.get(uplink.nic)
+    if bridge is None or nic is None or nic.master != uplink.name or bridge.mac != nic.mac:
+        return False
+    if (bridge.mtu, nic.mtu) != (uplink.mtu, uplink.mtu) or links.of(uplink.nic):
+        return False
+    there = {one.value for one in links.of(uplink.name)}
+    ways = {(route.to, route.via) for route in links.routes if route.link == uplink.name}
+    return there.issuperset(uplink.addresses) and ways.issuperset(
+        (route.to, route.via) for route in uplink.routes
+    )
+
+
+def script(uplink):
+    """Return the script that makes the bridge, from whatever is there; at each boot and now."""
+    name, nic = uplink.name, uplink.nic
+    return f"""#!/bin/sh
+# Managed by drCloud: {name} takes over {nic} with its addresses and routes. It runs at each boot.
+set -eu
+# A driver may take its time; the unit's timeout ends the wait.
+until mac=$(ip -oneline link show dev {nic} 2> /dev/null); do sleep 0.2; done
+mac=${{mac##*link/ether }}
+{_there(name)} || ip link add name {name} type bridge stp_state 0
+ip link set dev {nic} mtu {uplink.mtu} up
+ip link set dev {name} address "${{mac%% *}}"
+ip link set dev {name} mtu {uplink.mtu} up
+ip address flush dev {nic}
+ip link set dev {nic} master {name}
+ip -4 address flush dev {name}
+{_carry(name, uplink.addresses, uplink.routes)}"""
+
+
+def release(name, taken):
+    """Return the commands that take the bridge away and give the interface back what it had."""
+    nic = taken.nic
+    return f"""ip link set dev {nic} nomaster
+! {_there(name)} || ip link delete dev {name}
+ip link set dev {nic} mtu {taken.mtu} up
+ip -4 address flush dev {nic}
+{_carry(nic, taken.addresses, taken.routes)}"""
+
+
+def unit(uplink):
+    """Return the unit that makes the bridge at boot: after what configures the interface, before users."""
+    path = script_path(uplink.name)
+    return f"""# Managed by drCloud
+[Unit]
+Description=Bridge {uplink.name} in the place of {uplink.nic}
+ConditionPathExists={path}
+After=drcloud-guard.service networking.service ifup@{uplink.nic}.service
+Before=network-online.target ssh.service docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh {path}
+TimeoutStartSec=120
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def script_path(name):
+    """Return where a bridge's script is."""
+    return f"{PLACE}/{name}.sh"
+
+
+def record_path(name):
+    """Return where the record is of what a bridge took over."""
+    return f"{PLACE}/{name}.json"
+
+
+def unit_path(name):
+    """Return where a bridge's unit is."""
+    return f"{UNITS}/{unit_name(name)}"
+
+
+def unit_name(name):
+    """Return the name of a bridge's unit."""
+    return f"drcloud-bridge-{name}.service"
+
+
+def wish_path(name):
+    """Return the link that has the unit started at boot."""
+    return f"{UNITS}/multi-user.target.wants/{unit_name(name)}"
+
+
+def dump(taken):
+    """Return the text of a record."""
+    return json.dumps(dataclasses.asdict(taken), indent=2, sort_keys=True) + "\n"
+
+
+def load(text):
+    """Return what a record says."""
+    found = json.loads(text)
+    routes = tuple(_links.Route(**route) for route in found["routes"])
+    return Taken(found["nic"], found["mtu"], tuple(found["addresses"]), routes)
+
+
+def _there(link):
+    return f"ip link show dev {link} > /dev/null 2>&1"
+
+
+def _carry(link, addresses, routes):
+    lines = [
+        f"ip address replace {address} dev {link}" + (" nodad" if ":" in address else " broadcast +")
+        for address in addresses
+    ]
+    # Routes to routers first, then those that lead through them.
+    lines += [_route(link, route) for route in sorted(routes, key=lambda route: route.via is not None)]
+    return "\n".join(lines) + "\n"
+
+
+def _route(link, route):
+    words = ["ip", "-6" if ":" in route.to else "-4", "route", "replace", route.to]
+    words += ["via", route.via] if route.via else []
+    words += ["dev", link]
+    words += ["src", route.source] if route.source else []
+    words += ["metric", str(route.metric)] if route.metric else []
+    return " ".join(words)

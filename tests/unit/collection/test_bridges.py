@@ -1,0 +1,146 @@
+"""The plan of a host's bridges: each file of ``bridges/`` is one case, on the network that was recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.dianrong.cloud.plugins.module_utils import _bridges, _links, _network_undo, _uplink
+from ansible_collections.dianrong.cloud.plugins.module_utils._bridges import BRIDGE, LABEL, MTU
+
+HERE = Path(__file__).parent
+CASES = sorted((HERE / "bridges").glob("*.yml"))
+OPTIONS = dict.fromkeys(("nic", "slice", "gateway", "mtu", "ipv6"))
+RECORDED = json.loads((HERE / "recorded/ip-host.json").read_text("utf-8"))
+NAT = {f"{BRIDGE}.name": "apps", f"{BRIDGE}.enable_icc": "true"}
+SUBNET = ({"Subnet": "172.29.4.0/24", "Gateway": "172.29.4.1"},)
+UPLINK = {
+    f"{BRIDGE}.name": "br0",
+    f"{BRIDGE}.inhibit_ipv4": "true",
+    f"{BRIDGE}.enable_ip_masquerade": "false",
+    f"{BRIDGE}.enable_icc": "true",
+    MTU: "1500",
+}
+SLICE = {"Subnet": "10.90.0.0/24", "IPRange": "10.90.0.128/28", "Gateway": "10.90.0.1"}
+NETWORKS = {
+    "uplink": _bridges.Network("br0", "bridge", UPLINK, {LABEL: "uplink"}, (SLICE,)),
+    "nat": _bridges.Network("apps", "bridge", NAT, {LABEL: "nat"}, SUBNET),
+    "nat_mtu": _bridges.Network("apps", "bridge", {**NAT, MTU: "1400"}, {LABEL: "nat"}, SUBNET),
+    "foreign": _bridges.Network("legacy", "bridge", {}, {}, ({"Subnet": "172.29.0.0/16"},)),
+    "overlay": _bridges.Network("mesh", "overlay"),
+}
+
+
+def links(routes=()):
+    return _links.parse(RECORDED["addresses"], [*RECORDED["routes"], *routes], RECORDED["routes6"])
+
+
+def host_of(case):
+    found = links(case.get("routes", ()))
+    networks = [NETWORKS[name] for name in case.get("networks", ())]
+    if case.get("users"):
+        networks = [_bridges.Network(**{**vars(one), "users": tuple(case["users"])}) for one in networks]
+    taken = {case["taken"]: _uplink.take(found, "eth0")} if case.get("taken") else {}
+    return _bridges.Host(found, taken, tuple(networks), case.get("swarm", False), case.get("managers", {}))
+
+
+def planned(case):
+    wishes = [_bridges.wish({**OPTIONS, **one}) for one in case.get("bridges", ())]
+    return _bridges.plan(wishes, case.get("absent", []), host_of(case))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_plan(path):
+    case = yaml.safe_load(path.read_text("utf-8"))
+    if "error" in case:
+        with pytest.raises(_bridges.BridgeError, match=case["error"]):
+            planned(case)
+        return
+    plan, expected = planned(case), case["expect"]
+    steps = (plan.raise_, plan.release, plan.remove, tuple(network.name for network in plan.create))
+    assert steps == tuple(tuple(expected.get(name, ())) for name in ("raise", "release", "remove", "create"))
+    if "uplink" in expected:
+        facts = _bridges.facts(host_of(case), plan.uplinks, plan.create)
+        assert facts["uplinks"]["br0"] == {"nic": "eth0", **expected["uplink"]}
+    if "subnets" in expected:
+        assert [dict(one) for one in plan.create[0].subnets] == expected["subnets"]
+    if "options" in expected:
+        assert plan.create[0].options == expected["options"]
+
+
+def test_a_record_says_what_was_taken():
+    taken = _uplink.take(links(), "eth0")
+    assert _uplink.load(_uplink.dump(taken)) == taken
+
+
+def test_what_a_takeover_leaves_is_the_wanted_state():
+    """The recorded host after the script: eth0 bare in br0, br0 with all that it carries."""
+    uplink = _uplink.wanted("br0", _uplink.take(links(), "eth0"), None, None)
+    addresses = json.loads(json.dumps(RECORDED["addresses"]).replace('"eth0"', '"br0"'))
+    bridge = next(entry for entry in addresses if entry["ifname"] == "br0")
+    nic = next(entry for entry in RECORDED["addresses"] if entry["ifname"] == "eth0")
+    addresses.append({**nic, "addr_info": [], "master": "br0"})
+    routes, routes6 = (
+        json.loads(json.dumps(RECORDED[name]).replace('"eth0"', '"br0"')) for name in ("routes", "routes6")
+    )
+    assert _uplink.stands(_links.parse(addresses, routes, routes6), uplink)
+    bridge["address"] = "02:00:00:00:00:01"
+    assert not _uplink.stands(_links.parse(addresses, routes, routes6), uplink)
+
+
+@pytest.mark.parametrize("name", ["uplink_takes_over", "uplink_removed", "uplink_slice_changes"])
+def test_undo_and_scripts_are_shell(name):
+    case = yaml.safe_load((HERE / f"bridges/{name}.yml").read_text("utf-8"))
+    plan = planned(case)
+    texts = [_uplink.script(uplink) for uplink in plan.uplinks]
+    texts.append(_network_undo.script(plan, host_of(case), [], {}))
+    for text in texts:
+        done = subprocess.run(["/bin/sh", "-n"], input=text, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_undo_of_a_first_takeover_gives_everything_back():
+    case = yaml.safe_load((HERE / "bridges/uplink_takes_over.yml").read_text("utf-8"))
+    text = _network_undo.script(planned(case), host_of(case), [], {"br0": False})
+    before_boot, _line, after = text.partition('[ "$1" != boot ] || exit 0\n')
+    assert "rm -f /etc/systemd/system/multi-user.target.wants/drcloud-bridge-br0.service" in before_boot
+    for line in (
+        "docker network rm br0 || true",
+        "ip link set dev eth0 nomaster",
+        "ip address replace 10.90.0.12/24 dev eth0 broadcast +",
+        "ip -4 route replace 0.0.0.0/0 via 10.90.0.1 dev eth0",
+        "ip -6 route replace ::/0 via fd00:90::1 dev eth0 metric 1024",
+    ):
+        assert line in after
+
+
+def test_the_undo_of_a_later_change_runs_what_was_there():
+    case = yaml.safe_load((HERE / "bridges/uplink_slice_changes.yml").read_text("utf-8"))
+    text = _network_undo.script(planned(case), host_of(case), [], {"br0": True})
+    assert "ln -sf /etc/systemd/system/drcloud-bridge-br0.service" in text
+    assert text.endswith("/bin/sh /etc/drcloud/network/br0.sh\n")
+
+
+@pytest.mark.parametrize(
+    ("networkd", "network_manager", "watcher"),
+    [
+        ("ADMIN_STATE=configured\n", "", "networkd"),
+        ("ADMIN_STATE=unmanaged\n", "", "plain"),
+        ("", "[device]\nmanaged=true\n", "NetworkManager"),
+        ("", "[device]\nmanaged=false\n", "plain"),
+        ("", "", "plain"),
+    ],
+)
+def test_who_watches_an_interface(monkeypatch, tmp_path, networkd, network_manager, watcher):
+    link = links().links["eth0"]
+    for name, text in (("NETWORKD", networkd), ("NETWORK_MANAGER", network_manager)):
+        place = tmp_path / name
+        place.mkdir()
+        if text:
+            (place / str(link.index)).write_text(text)
+        monkeypatch.setattr(_links, name, str(place))
+    assert _links.manager(link) == watcher
