@@ -27,6 +27,7 @@ PROCESSES = 32
 EVENTS = 2
 MINUTE = timedelta(minutes=1)
 SHORT = timedelta(seconds=1)
+LONG = timedelta(seconds=6)
 
 
 def patiently(store: Store, names: list[tuple[str, bool]], holder: str, ttl: timedelta) -> dict[str, int]:
@@ -114,22 +115,23 @@ def test_a_killed_holder_loses_its_lease_to_a_larger_token(cmdb_url: str, crowd:
 
 
 CONTROLLER = """
-import os, sys, time
+import os, subprocess, sys, time
 from datetime import timedelta
-from drcloud.cmdb import leases
+from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.store import Store
-from drcloud.delivery import heartbeat
 
 store, holder, ttl = Store.open(sys.argv[1]), sys.argv[2], timedelta(seconds=3)
+give_back = sys.argv[3:] == ["give-back"]
 [token] = leases.acquire(store, [("app:demo@prod", True)], holder=holder, purpose="x", ttl=ttl).values()
-heartbeat.start(store, holder, os.getpid(), ttl)
-print(token, flush=True)
+heartbeat.start(store, holder, os.getpid(), ttl, give_back=give_back)
+worker = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL) if give_back else None
+print(token, worker and worker.pid, flush=True)
 time.sleep(60)
 """
 
 
 def beating(holder: str) -> list[psutil.Process]:
-    command = ["-m", "drcloud.delivery.heartbeat", holder]
+    command = ["-m", "drcloud.cmdb.heartbeat", holder]
     return [one for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [])[1:4] == command]
 
 
@@ -140,7 +142,7 @@ def test_a_heartbeat_holds_the_lease_and_dies_with_its_controller(cmdb_url: str)
     controller = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert controller.stdout is not None
-        first = int(controller.stdout.readline())
+        first = int(controller.stdout.readline().split()[0])
         with store.read() as session:
             end = session.scalars(select(Lease.expires_at)).one()
         # Only the heartbeat can have moved the end; on a busy machine it revives what has expired.
@@ -152,6 +154,30 @@ def test_a_heartbeat_holds_the_lease_and_dies_with_its_controller(cmdb_url: str)
     until(lambda: beating(holder) == [], 30)
     [later] = patiently(store, [("app:demo@prod", True)], "run-2", MINUTE).values()
     assert later > first
+
+
+def test_what_is_given_back_is_free_as_soon_as_no_worker_acts_any_more(cmdb_url: str) -> None:
+    store = Store.open(cmdb_url)
+    holder = str(uuid.uuid4())
+    command = [sys.executable, "-c", CONTROLLER, cmdb_url, holder, "give-back"]
+    controller = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert controller.stdout is not None
+        worker = psutil.Process(int(controller.stdout.readline().split()[1]))
+        # The heartbeat has looked at the workers when it has renewed once.
+        with store.read() as session:
+            end = session.scalars(select(Lease.expires_at)).one()
+        until(lambda: any(lease.expires_at > end + SHORT for lease in leases.held(store)), 60)
+    finally:
+        controller.kill()
+        controller.communicate()
+    try:
+        # Longer than the lease would live without a heartbeat.
+        until(lambda: [lease.expires_at > end + LONG for lease in leases.held(store)] == [True], 60)
+    finally:
+        worker.kill()
+    until(lambda: beating(holder) == [], 30)
+    assert leases.held(store) == []
 
 
 def test_the_servers_clock_counts(cmdb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import leases
+from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
-from drcloud.delivery import heartbeat, ledger, observe, rollout, status, target
+from drcloud.delivery import ledger, observe, rollout, status, target
 from drcloud.delivery.haproxy import Server
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
