@@ -23,7 +23,7 @@ from drcloud.cmdb.grouping import Groups
 from drcloud.cmdb.inventory import Inventory
 from drcloud.errors import DrcloudError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class BadCacheError(DrcloudError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from drcloud.cmdb import changes
 from drcloud.cmdb.base import Document as Fields
-from drcloud.cmdb.declared import RACK_UNITS, moment
+from drcloud.cmdb.declared import RACK_UNITS, SUBNET_LENGTHS, moment
 from drcloud.cmdb.hosts import objection
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.lookup import meant
@@ -20,6 +21,9 @@ UNIQUE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("host", ("asset_tag",), "asset tag {asset_tag}"),
     ("block_device", ("serial",), "disk serial {serial}"),
     ("block_device", ("wwn",), "disk WWN {wwn}"),
+    ("block_device", ("host", "mount"), "mount point {mount} of host {host}"),
+    ("block_device", ("host", "uuid"), "file system {uuid} of host {host}"),
+    ("bridge", ("host", "nic"), "nic {nic} of host {host}"),
     ("allocation", ("pool", "value"), "{value} of pool {pool}"),
     ("placement_lb", ("host", "port"), "port {port} of load balancer {host}"),
     ("nic", ("mac",), "MAC address {mac}"),
@@ -52,6 +56,7 @@ def all_of(items: list[Item], state: State, final: State) -> Iterator[Problem]:
     yield from _unique(items, final)
     yield from _overlaps(items, final)
     yield from _placements(items, final)
+    yield from _balancing(items, final)
     for item in items:
         if check := _RULES.get(item.kind):
             yield from check(item, state, final)
@@ -188,9 +193,38 @@ def _change(item: Item, state: State, final: State) -> Iterator[Problem]:
         yield Problem(item.where("window_end"), f"the window ends at {end}, before it begins at {start}")
 
 
-def _block_device(item: Item, _state: State, _final: State) -> Iterator[Problem]:
+def _block_device(item: Item, _state: State, final: State) -> Iterator[Problem]:
     if not any(item.fields.get(name) for name in ("serial", "wwn", "path")):
         yield Problem(item.position, "a block device needs a serial, a wwn or a path")
+    fields = final["block_device"][item.key]
+    purpose = fields["purpose"]
+    if fields.get("mount") and purpose != "app-volume":
+        words = f"only an app-volume is mounted where the CMDB says, {item.key} has the purpose {purpose}"
+        yield Problem(item.where("mount"), words)
+    if fields.get("filesystem") and purpose in ("raw", "spare"):
+        words = f"a disk of the purpose {purpose} gets no file system, as {item.key} would"
+        yield Problem(item.where("filesystem"), words)
+
+
+def _bridge(item: Item, _state: State, final: State) -> Iterator[Problem]:
+    fields = final["bridge"][item.key]
+    uplink = fields["mode"] == "uplink"
+    if uplink and not fields.get("nic"):
+        yield Problem(item.where("nic"), f"bridge {item.key} is an uplink: say which nic it takes over")
+    if not uplink and fields.get("nic"):
+        yield Problem(item.where("nic"), f"bridge {item.key} is of mode nat and takes over no nic")
+    if uplink and not fields.get("containers"):
+        words = f"bridge {item.key} is an uplink: say which aggregate its containers' addresses come from"
+        yield Problem(item.where("containers"), words)
+    if fields.get("containers"):
+        whole = ipaddress.ip_network(fields["containers"])
+        length = fields.get("length") or SUBNET_LENGTHS[fields["mode"]]
+        if not whole.prefixlen < length <= whole.max_prefixlen:
+            yield Problem(
+                item.where("length"), f"{whole} has no subnets of length /{length}: say which it has"
+            )
+    if fields.get("ipv6") and ipaddress.ip_network(fields["ipv6"]).version != 6:
+        yield Problem(item.where("ipv6"), f"{fields['ipv6']} is no IPv6 prefix")
 
 
 def _registry(item: Item, _state: State, final: State) -> Iterator[Problem]:
@@ -242,6 +276,25 @@ def _by_placement(rows: Mapping[str, Fields]) -> dict[str, list[Fields]]:
     return found
 
 
+def _balancing(items: Iterable[Item], final: State) -> Iterator[Problem]:
+    """Yield what load balancers could not serve: a VIP without a router's number, a pool of two modes."""
+    mine = [item for item in items if item.kind in ("vip", "vip_lb", "lb_pool")]
+    carried = {fields["vip"] for fields in final["vip_lb"].values()} if mine else set()
+    modes: dict[str, set[str]] = {}
+    for fields in final["lb_pool"].values() if mine else ():
+        if fields.get("placement"):
+            modes.setdefault(fields["placement"], set()).add(fields.get("mode", "http"))
+    for item in mine:
+        vip = item.fields["vip"] if item.kind == "vip_lb" else item.key
+        fields = final[item.kind][item.key]
+        if item.kind != "lb_pool":
+            if vip in carried and vip in final["vip"] and not final["vip"][vip].get("vrrp_id"):
+                yield Problem(item.where("vrrp_id"), f"VIP {vip} has load balancers and needs vrrp_id")
+        elif len(modes.get(fields.get("placement") or "", ())) > 1:
+            words = f"the pools of placement {fields['placement']} must have one mode, http or tcp"
+            yield Problem(item.where("mode"), words)
+
+
 def _with_role(role: str, use: str) -> Callable[[Item, State, State], Iterator[Problem]]:
     def check(item: Item, _state: State, final: State) -> Iterator[Problem]:
         host = final["host"].get(item.fields["host"])
@@ -263,9 +316,11 @@ _RULES: dict[str, Callable[[Item, State, State], Iterator[Problem]]] = {
     "app_config": _kept,
     "host": _host,
     "block_device": _block_device,
+    "bridge": _bridge,
     "registry": _registry,
     "app": _app,
     "app_spec_version": _spec,
     "placement_host": _with_role("docker", "an instance"),
     "placement_lb": _with_role("lb", "a load balancer"),
+    "vip_lb": _with_role("lb", "a VIP"),
 }

@@ -45,6 +45,7 @@ def build(state: State) -> dict[str, Any]:
         "app_spec_versions": _former_specs(state),
         "app_configs": [entry(AppConfigEntry, fields) for fields in state["app_config"].values()],
         "placements": _placements(state),
+        "vips": _vips(state),
         notes.SECTION: _notes(state),
         "channels": [_channel(fields, state) for fields in state["channel"].values()],
     }
@@ -126,6 +127,16 @@ def _placements(state: State) -> list[Fields]:
 
 def _names(rows: list[Fields]) -> list[str]:
     return [row["host"] for row in sorted(rows, key=lambda row: int(row["position"]))]
+
+
+def _vips(state: State) -> list[Fields]:
+    lbs = by(state["vip_lb"].values(), "vip")
+    return [
+        some(fields, "name", "address", "vrrp_id")
+        | ({"lbs": _names(lbs[name])} if name in lbs else {})
+        | some(fields, "attrs")
+        for name, fields in state["vip"].items()
+    ]
 
 
 def _channel(fields: Fields, state: State) -> Fields:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb import state as states
+from drcloud.cmdb import values
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.moments import resolve
 from drcloud.cmdb.natural import Kind, join_key, kinds
@@ -138,15 +139,7 @@ def _complete(kind: Kind, document: Document) -> Document:
     """Return a document with the fields that the kind has now: an older schema had others."""
     if document.keys() == kind.fields.keys():
         return document
-    return {name: document[name] if name in document else _default(kind, name) for name in kind.fields}
-
-
-def _default(kind: Kind, name: str) -> Any:
-    field = kind.fields[name]
-    default = kind.model.__table__.columns[field.column].default
-    if default is None or field.target is not None:
-        return None
-    return default.arg if default.is_scalar else {} if name == "attrs" else None
+    return {name: document[name] if name in document else values.default(kind, name) for name in kind.fields}
 
 
 def _key(kind: Kind, document: Document) -> str:

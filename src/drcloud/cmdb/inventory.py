@@ -5,23 +5,28 @@ Pure functions over plain rows. Nothing here knows Ansible; the inventory plugin
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from drcloud.cmdb import grouping, hostnames, ssh
 from drcloud.cmdb.appspec import AppSpec
+from drcloud.cmdb.declared import POOL_MODES, SUBNET_LENGTHS
+from drcloud.cmdb.edge import Edge, VipRow
 from drcloud.cmdb.grouping import Groups, groups_by_host, names
 from drcloud.cmdb.options import CONNECTION, ON_REQUEST, USUAL, Options
 from drcloud.cmdb.selection import GONE
-from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
+from drcloud.cmdb.snapshot import HostRow, PlacementRow, Snapshot
 from drcloud.errors import NothingMatchedError
 
 __all__ = ["Groups", "Inventory", "build", "groups_by_host", "names"]
 
 Variables = dict[str, Any]
+# The purpose of certificates that all hosts trust.
+AUTHORITY = "ca"
 # Says of a host's name and variables whether the host stays.
 Keep = Callable[[str, Variables], bool]
 
@@ -63,11 +68,12 @@ def build(
     variables = {row.name: host_variables(row, needed) for row in hosts}
     _add_connection(variables, hosts, known, ssh_config)
     _add_placements(variables, placements)
-    _add_pools(variables, placements, known, snapshot.apps)
+    _add_pools(variables, placements, known, snapshot)
+    _add_vips(variables, snapshot.edge.vips)
     variables, labels, warnings = _named(hosts, variables, options, keep)
     if not variables and not options.allow_empty:
         raise NothingMatchedError(_nothing(snapshot, options))
-    everywhere = _everywhere(snapshot.registries)
+    everywhere = _everywhere(snapshot)
     if ssh_config is not None:
         everywhere["dr_ssh_config"] = ssh_config
     groups, more = _groups(
@@ -102,7 +108,7 @@ def _named(
 
 def _show(variables: dict[str, Variables], needed: frozenset[str]) -> None:
     """Take out of all hosts what nobody asked for."""
-    for name in {"dr_placements", "dr_lb_pools"} - needed:
+    for name in {"dr_placements", "dr_lb_pools", "dr_vips"} - needed:
         for found in variables.values():
             found.pop(name, None)
 
@@ -123,6 +129,8 @@ def host_variables(row: HostRow, needed: frozenset[str]) -> Variables:
         "dr_attrs": row.attrs,
         "dr_block_devices": list(row.block_devices),
     }
+    if row.bridges:
+        variables["dr_bridges"] = [_bridge(one) for one in row.bridges]
     if not needed.issuperset(USUAL):
         variables = {name: value for name, value in variables.items() if name in needed or name in CONNECTION}
     if not needed.isdisjoint(ON_REQUEST):
@@ -132,6 +140,11 @@ def host_variables(row: HostRow, needed: frozenset[str]) -> Variables:
     if row.role == "lb":
         variables["dr_lb_pools"] = []
     return variables
+
+
+def _bridge(row: Variables) -> Variables:
+    """Return a bridge with the length that the host's subnet has where the CMDB does not say."""
+    return {**row, "length": row["length"] or SUBNET_LENGTHS[row["mode"]]}
 
 
 def _on_request(row: HostRow) -> Variables:
@@ -191,18 +204,50 @@ def _add_pools(
     variables: dict[str, Variables],
     placements: Iterable[_Placed],
     known: dict[str, HostRow],
-    apps: Iterable[AppRow],
+    snapshot: Snapshot,
 ) -> None:
-    specs = {row.name: row.spec for row in apps}
+    specs = {row.name: row.spec for row in snapshot.apps}
+    binds = _binds(snapshot.edge)
     for placed in placements:
         if not placed.lbs or placed.row.lb_port is None:
             continue
         pool = _pool(placed, known, specs[placed.row.app])
+        mode, declared = binds.get((placed.row.app, placed.row.env), (POOL_MODES[0], []))
         for name in placed.lbs:
             # Each balancer gets its own copy: what one play changes, no other host sees.
             variables[name].setdefault("dr_lb_pools", []).append(
-                {**pool, "members": [dict(member) for member in pool["members"]]}
+                {
+                    **pool,
+                    "mode": mode,
+                    "members": [dict(member) for member in pool["members"]],
+                    "binds": [copy.deepcopy(bind) for lbs, bind in declared if name in lbs],
+                }
             )
+
+
+def _binds(edge: Edge) -> dict[tuple[str, str], tuple[str, list[tuple[tuple[str, ...], Variables]]]]:
+    """Return for each placement with declared pools their mode, and their ports with who carries the VIP."""
+    vips = {row.name: row for row in edge.vips}
+    certificates = {row.name: asdict(row) for row in edge.certificates}
+    found: dict[tuple[str, str], tuple[str, list[tuple[tuple[str, ...], Variables]]]] = {}
+    for row in edge.pools:
+        vip = vips[row.vip]
+        bind = {
+            "vip": vip.name,
+            "address": vip.address,
+            "port": row.port,
+            "certificate": certificates[row.certificate] if row.certificate else None,
+        }
+        found.setdefault((row.app, row.env), (row.mode, []))[1].append((vip.lbs, bind))
+    return found
+
+
+def _add_vips(variables: dict[str, Variables], vips: Iterable[VipRow]) -> None:
+    for row in vips:
+        for name in row.lbs:
+            if name in variables:
+                entry = {**asdict(row), "lbs": list(row.lbs)}
+                variables[name].setdefault("dr_vips", []).append(entry)
 
 
 def _pool(placed: _Placed, known: dict[str, HostRow], spec: Variables) -> Variables:
@@ -223,18 +268,16 @@ def _pool(placed: _Placed, known: dict[str, HostRow], spec: Variables) -> Variab
     }
 
 
-def _everywhere(registries: Iterable[RegistryRow]) -> Variables:
+def _everywhere(snapshot: Snapshot) -> Variables:
+    zones = [
+        {"name": row.name, "prefixes": list(row.prefixes), "allows": list(row.allows)}
+        for row in snapshot.edge.zones
+    ]
+    authorities = [asdict(row) for row in snapshot.edge.certificates if row.purpose == AUTHORITY]
     return {
-        "dr_registries": [
-            {
-                "name": row.name,
-                "endpoint": row.endpoint,
-                "username": row.username,
-                "password": row.password,
-                "ca": row.ca,
-            }
-            for row in registries
-        ]
+        "dr_registries": [asdict(row) for row in snapshot.registries],
+        **({"dr_firewall_zones": zones} if zones else {}),
+        **({"dr_certificates": authorities} if authorities else {}),
     }
 
 

@@ -11,11 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, UniqueConstraint, and_, inspect, or_, select
+from sqlalchemy import ColumnElement, Index, Select, UniqueConstraint, and_, inspect, or_, select
 from sqlalchemy.orm import Mapper, Session
 
 from drcloud.cmdb.base import Base
-from drcloud.cmdb.declared import Address, Allocation, Host, Idc, Prefix, Rack, RackSlot, Room, fixed_width
+from drcloud.cmdb.declared import (
+    Address,
+    Allocation,
+    App,
+    Environment,
+    Host,
+    Idc,
+    LbPool,
+    Placement,
+    Prefix,
+    Rack,
+    RackSlot,
+    Room,
+    fixed_width,
+)
 from drcloud.cmdb.ipam import port_pool
 from drcloud.cmdb.items import Item
 from drcloud.cmdb.lookup import meant
@@ -27,7 +41,7 @@ from drcloud.errors import InvalidInputError
 # Kinds whose parts a file gives as whole lists, so that what it leaves out must be seen.
 WHOLE = frozenset({"host", "placement"})
 # Kinds that are checked against their parts.
-COUNTED = frozenset({"app", "placement"})
+COUNTED = frozenset({"app", "placement", "vip"})
 # How many rows that stand in the way of a removal are looked for, for each kind.
 ENOUGH = 3
 
@@ -121,13 +135,19 @@ def uniques(kind: str) -> tuple[tuple[str, ...], ...]:
     """Return the fields of which no two rows of a kind share the values, the natural key apart."""
     described = kinds()[kind]
     by_column = {column(described, field).name: name for name, field in described.fields.items()}
+    table = described.model.__table__
+    keys = [one for one in table.constraints if isinstance(one, UniqueConstraint)]  # type: ignore[attr-defined]
+    wholes = [one for one in table.indexes if one.unique and not _is_partial(one)]  # type: ignore[attr-defined]
     found = []
-    for constraint in described.model.__table__.constraints:  # type: ignore[attr-defined]
-        if isinstance(constraint, UniqueConstraint):
-            names = tuple(by_column.get(one.name, "") for one in constraint.columns)
-            if all(names) and set(names) != set(described.natural.names()):
-                found.append(names)
+    for constraint in (*keys, *wholes):
+        names = tuple(by_column.get(one.name, "") for one in constraint.columns)
+        if all(names) and set(names) != set(described.natural.names()):
+            found.append(names)
     return tuple(sorted(found))
+
+
+def _is_partial(index: Index) -> bool:
+    return index.dialect_options["sqlite"]["where"] is not None
 
 
 class _Nearby:
@@ -306,6 +326,13 @@ def _around_host(item: Item) -> Iterator[Select[Any]]:
         yield select(RackSlot).join(Host, RackSlot.host_id == Host.id).where(Host.name == item.key)
 
 
+def _around_pool(item: Item) -> Iterator[Select[Any]]:
+    """Yield the other pools of the placement, which are all of one mode."""
+    app, _, env = str(item.fields.get("placement") or "").partition("@")
+    placed = select(LbPool).join(LbPool.placement).join(Placement.app).join(Placement.environment)
+    yield placed.where(App.name == app, Environment.name == env)
+
+
 def _around_rack(item: Item) -> Iterator[Select[Any]]:
     room, _, code = item.key.rpartition("/")
     idc, _, room_code = room.partition("/")
@@ -319,6 +346,7 @@ _AROUND: dict[str, Callable[[Item], Iterator[Select[Any]]]] = {
     "app": _around_app,
     "app_spec_version": _around_app,
     "host": _around_host,
+    "lb_pool": _around_pool,
     "placement_host": _around_member,
     "rack": _around_rack,
 }

@@ -27,8 +27,10 @@ USUAL = (
     "dr_asset_tag",
     "dr_attrs",
     "dr_block_devices",
+    "dr_bridges",
     "dr_placements",
     "dr_lb_pools",
+    "dr_vips",
 )
 # Variables that are there only when a source names them.
 ON_REQUEST = ("dr_addresses", "dr_model", "dr_name", "dr_rack_unit", "dr_tags")

@@ -19,6 +19,7 @@ LISTS = {
     "host_key": "host_keys",
     "host_tag": "tags",
     "nic": "nics",
+    "bridge": "bridges",
     "bmc": "bmc",
 }
 
@@ -56,6 +57,7 @@ def _listings(document: Document) -> Mapping[str, Callable[[Fields], bool]]:
     """Return for each kind of part how to tell that the file lists the parts of a row's owner."""
     hosts = {entry.name: entry for entry in document.hosts}
     placements = {f"{entry.app}@{entry.env}" for entry in document.placements}
+    vips = {entry.name for entry in document.vips if "lbs" in entry.model_fields_set}
 
     def by(name: str) -> Callable[[Fields], bool]:
         return lambda fields: _says(hosts.get(fields["host"]), name)
@@ -66,6 +68,7 @@ def _listings(document: Document) -> Mapping[str, Callable[[Fields], bool]]:
         **{kind: by(name) for kind, name in LISTS.items()},
         "placement_host": lambda fields: fields["placement"] in placements,
         "placement_lb": lambda fields: fields["placement"] in placements,
+        "vip_lb": lambda fields: fields["vip"] in vips,
     }
 
 

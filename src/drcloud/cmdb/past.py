@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from drcloud.cmdb import edge
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.declared import HOST_STATES, PRIMARY, fixed_width
 from drcloud.cmdb.ipam import SLOTS, port_owner, port_pool
 from drcloud.cmdb.selection import GONE, Selection, check_names
 from drcloud.cmdb.snapshot import (
+    BRIDGE,
+    DISK,
     AppRow,
     HostKeyRow,
     HostRow,
@@ -39,6 +42,7 @@ def snapshot(documents: Kinds, seq: int, selection: Selection | None = None) -> 
         apps=_apps(documents),
         placements=_placements(documents),
         environments=tuple(row["name"] for row in documents["environment"].values()),
+        edge=edge.past(documents),
     )
     if selection is None:
         return whole
@@ -71,7 +75,7 @@ def narrow(whole: Snapshot, selection: Selection) -> Snapshot:
 
 def _bare(row: HostRow) -> HostRow:
     """Return a row without what is read of selected hosts only."""
-    return replace(row, block_devices=(), addresses=(), tags=(), rack_unit=None)
+    return replace(row, block_devices=(), bridges=(), addresses=(), tags=(), rack_unit=None)
 
 
 def _placed(placements: Iterable[PlacementRow], selection: Selection) -> set[str] | None:
@@ -142,8 +146,9 @@ def _around(documents: Kinds) -> dict[str, dict[str, list[Any]]]:
     """Return what belongs to each host, by kind and in the order that a read gives."""
     found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for row in documents["block_device"].values():
-        disk = {name: row[name] for name in ("path", "serial", "wwn", "purpose")}
-        found["block_device"][row["host"]].append(disk)
+        found["block_device"][row["host"]].append({name: row[name] for name in DISK})
+    for _, row in sorted(documents["bridge"].items()):
+        found["bridge"][row["host"]].append({name: row[name] for name in BRIDGE})
     for row in sorted(documents["address"].values(), key=_by_address):
         if row["host"] is not None:
             nic = row["nic"] and documents["nic"][row["nic"]]["name"]
@@ -183,6 +188,7 @@ def _host(name: str, row: Document, around: Mapping[str, Mapping[str, list[Any]]
         rack_unit=min(around["rack_slot"].get(name, ()), default=None),
         tags=tuple(sorted(around["host_tag"].get(name, ()))),
         addresses=tuple(addresses),
+        bridges=tuple(around["bridge"].get(name, ())),
     )
 
 
@@ -199,6 +205,7 @@ def _registries(documents: Kinds, addresses: Mapping[str, str | None]) -> tuple[
             username=row["username"],
             password=row["password"],
             ca=row["ca"],
+            host=row["host"],
         )
         for name, row in sorted(documents["registry"].items())
     )

@@ -203,6 +203,10 @@ def _vip(fields: Document, usage: Usage) -> Iterator[Touch]:
         yield Touch(environment, frozenset({app}))
 
 
+def _vip_lb(fields: Document, usage: Usage) -> Iterator[Touch]:
+    yield from _vip({"name": fields["vip"]}, usage)
+
+
 def _certificate(fields: Document, usage: Usage) -> Iterator[Touch]:
     for app, environment in usage.certificates[fields["name"]]:
         yield Touch(environment, frozenset({app}))
@@ -220,4 +224,5 @@ _RULES: dict[str, Callable[[Document, Usage], Iterator[Touch]]] = {
     "placement_host": _member,
     "placement_lb": _member,
     "vip": _vip,
+    "vip_lb": _vip_lb,
 }

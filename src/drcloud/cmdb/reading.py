@@ -60,7 +60,7 @@ def _checked(kind: Kind, name: str, value: Any) -> list[Any]:
 def _rows(session: Session, kind: Kind, wanted: Mapping[str, list[Any]]) -> Sequence[Base]:
     query = select(kind.model).order_by(kind.model.id)
     for name, values_ in wanted.items():
-        if not (values.is_mapping(kind, name.partition(".")[0])):
+        if not values.is_json(kind, name.partition(".")[0]):
             query = query.where(_is_any(session, kind, name, values_))
     return session.scalars(query).all()
 

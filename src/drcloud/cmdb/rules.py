@@ -29,6 +29,8 @@ WAYS_OUT = {
     "app_config_update": "add the next version",
     "app_config_delete": "take the app's placements away instead",
     "release_update": "record another release",
+    "vip_lb_role": "name a host of that role",
+    "host_role_lb": "take it out of the VIP first",
 }
 SENTENCES = {
     "uq_rack_slot_rack_id_unit": "a unit of a rack holds one host: the unit is taken",
@@ -42,6 +44,12 @@ SENTENCES = {
     "ck_address_inside_prefix": "an address lies outside of its prefix",
     "ck_address_nic_of_host": "an address on a nic needs its host",
     "ck_change_window": "a window needs a beginning and a later end, or neither",
+    "uq_block_device_host_id_mount": "two disks of a host are not mounted in one place",
+    "uq_block_device_host_id_uuid": "a file system is on one disk of a host",
+    "ck_block_device_mount": "only an app-volume is mounted where the CMDB says, at an absolute path",
+    "ck_bridge_nic": "a bridge of the mode uplink takes over a nic, one of the mode nat none",
+    "ck_bridge_containers": "a bridge of the mode uplink needs the aggregate of its containers",
+    "uq_bridge_host_id_nic": "a nic of a host belongs to one bridge",
     "ck_waiver_reasoned": "a waiver names its owner, a reason and a ticket",
 }
 _SQLITE = re.compile(r"^(UNIQUE|CHECK|NOT NULL) constraint failed: (.*)$")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
+from drcloud.cmdb import edge
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.changelog import DECLARED
 from drcloud.cmdb.declared import (
@@ -19,6 +20,7 @@ from drcloud.cmdb.declared import (
     App,
     AppSpecVersion,
     BlockDevice,
+    Bridge,
     Environment,
     HardwareModel,
     Host,
@@ -36,6 +38,7 @@ from drcloud.cmdb.declared import (
     Tag,
     Vrf,
 )
+from drcloud.cmdb.edge import Edge
 from drcloud.cmdb.ipam import SLOTS, port_owner, port_pool
 from drcloud.cmdb.operational import Sequence
 from drcloud.cmdb.selection import Reach, Selection, check
@@ -65,6 +68,7 @@ class HostRow:
     rack_unit: int | None = None
     tags: tuple[str, ...] = ()
     addresses: tuple[Document, ...] = ()
+    bridges: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class RegistryRow:
     username: str | None
     password: str | None
     ca: str | None
+    # The host that runs it, where it is one of the CMDB.
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,16 @@ class Snapshot:
     others: tuple[HostRow, ...] = ()
     # How many hosts there are at all; counted only where none was selected.
     unselected: int = 0
+    edge: Edge = field(default_factory=Edge)
 
 
+# What is told of a disk and of a bridge.
+DISK = ("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app")
+BRIDGE = ("name", "mode", "nic", "containers", "length", "mtu", "ipv6")
 # What costs a query or a large column of its own, and can be left out.
-PARTS = frozenset({"addresses", "attrs", "block_devices", "host_keys", "model", "rack_unit"})
+PARTS = frozenset(
+    {"addresses", "attrs", "block_devices", "bridges", "host_keys", "lb_pools", "model", "rack_unit", "vips"}
+)
 
 
 def read(store: Store, selection: Selection | None = None, parts: frozenset[str] = PARTS) -> Snapshot:
@@ -157,6 +169,7 @@ def load(session: Session, selection: Selection | None = None, parts: frozenset[
         apps=_apps(session),
         placements=_placements(session, reach),
         environments=tuple(session.scalars(select(Environment.name).order_by(Environment.id))),
+        edge=edge.load(session, vips="vips" in parts, pools="lb_pools" in parts),
     )
 
 
@@ -238,16 +251,21 @@ def _by_host(
 
 
 def _block_devices(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
-    names = ("path", "serial", "wwn", "purpose")
-    columns = [getattr(BlockDevice, name) for name in names]
-    query = select(BlockDevice.host_id, *columns)
-    found = _documents(names, _by_host(session, reach, BlockDevice.host_id, query))
+    columns = [App.name if name == "app" else getattr(BlockDevice, name) for name in DISK]
+    query = select(BlockDevice.host_id, *columns).outerjoin(BlockDevice.app)
+    found = _documents(DISK, _by_host(session, reach, BlockDevice.host_id, query))
     return {host_id: in_order(disks) for host_id, disks in found.items()}
 
 
 def in_order(disks: Iterable[Document]) -> tuple[Document, ...]:
     """Return disks in an order that follows from them alone, so that the past has it too."""
     return tuple(sorted(disks, key=lambda disk: [disk[name] or "" for name in ("path", "serial", "wwn")]))
+
+
+def _bridges(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
+    columns = [getattr(Bridge, name) for name in BRIDGE]
+    query = select(Bridge.host_id, *columns).order_by(Bridge.host_id, Bridge.name)
+    return _documents(BRIDGE, _by_host(session, reach, Bridge.host_id, query))
 
 
 def _addresses(session: Session, reach: Reach | None) -> dict[int, tuple[Document, ...]]:
@@ -283,6 +301,7 @@ def _rack_units(session: Session, reach: Reach | None) -> dict[int, int]:
 AROUND: dict[str, Callable[[Session, Reach | None], Mapping[int, Any]]] = {
     "addresses": _addresses,
     "block_devices": _block_devices,
+    "bridges": _bridges,
     "rack_unit": _rack_units,
     "tags": _tags,
 }
@@ -298,7 +317,7 @@ def _host_keys(session: Session, reach: Reach | None) -> tuple[HostKeyRow, ...]:
 
 def _registries(session: Session) -> tuple[RegistryRow, ...]:
     rows = session.execute(
-        select(Registry, Address.address)
+        select(Registry, Address.address, Host.name)
         .outerjoin(Registry.host)
         .outerjoin(Host.address)
         .order_by(Registry.name)
@@ -310,8 +329,9 @@ def _registries(session: Session) -> tuple[RegistryRow, ...]:
             username=row.username,
             password=row.password,
             ca=row.ca,
+            host=host,
         )
-        for row, address in rows
+        for row, address, host in rows
     )
 
 

@@ -85,7 +85,17 @@ def json_or_text(text: str) -> Any:
 
 def defaults(kind: Kind) -> dict[str, Any]:
     """Return what a new row holds in the fields that nobody gives."""
-    return {name: _default(column(kind, field)) for name, field in kind.fields.items()}
+    return {name: default(kind, name) for name in kind.fields}
+
+
+def default(kind: Kind, name: str) -> Any:
+    """Return what a new row holds in a field that nobody gives."""
+    behind = column(kind, kind.fields[name])
+    if behind.default is None:
+        return None
+    if behind.default.is_scalar:
+        return behind.default.arg  # type: ignore[attr-defined]
+    return behind.default.arg(None) if isinstance(behind.type, JSON) else None  # type: ignore[attr-defined]
 
 
 def required(kind: Kind) -> list[str]:
@@ -96,15 +106,12 @@ def required(kind: Kind) -> list[str]:
 
 def is_mapping(kind: Kind, name: str) -> bool:
     """Tell whether a field holds a free document, whose parts can be named as ``field.part``."""
+    return is_json(kind, name) and not isinstance(default(kind, name), list)
+
+
+def is_json(kind: Kind, name: str) -> bool:
+    """Tell whether a field holds a document or a list, which databases do not compare alike."""
     return kind.fields[name].target is None and isinstance(column(kind, kind.fields[name]).type, JSON)
-
-
-def _default(behind: Column[Any]) -> Any:
-    if behind.default is None:
-        return None
-    if behind.default.is_scalar:
-        return behind.default.arg  # type: ignore[attr-defined]
-    return {} if isinstance(behind.type, JSON) else None
 
 
 def _referred(value: Any, target: str) -> str:

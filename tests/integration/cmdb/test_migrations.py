@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, inspect, make_url, text
 
-from drcloud.cmdb import engine, exporter, importer, schema, snapshot
+from drcloud.cmdb import edge, engine, exporter, history, importer, schema, snapshot
 from drcloud.cmdb import state as states
 from drcloud.cmdb.base import Base
 from drcloud.cmdb.store import Store
@@ -59,6 +59,43 @@ ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"id": 1, "seq": 1, "actor": "张三", "reason": "r", "kind": "idc", "key": "bj1", "action": "create"},
     ),
 )
+# What 0002 asks of these rows, and what only it has: zones, VIPs with pools, certificates, app volumes.
+SINCE_0002: dict[str, dict[str, Any]] = {
+    "rack": {"units": 42},
+    "environment": {"change_required": False},
+    "prefix": {"aggregate": False},
+    "address": {"purpose": "management"},
+}
+ROWS_0002: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("firewall_zone", {"id": 1, "name": "dmz", "description": "外部"}),
+    ("address", {"id": 3, "address": "10.90.0.100", "host_id": None, "last": "64", "purpose": "vip"}),
+    ("vip", {"id": 1, "name": "www", "address_id": 3, "vrrp_id": None}),
+    (
+        "certificate",
+        {"id": 1, "name": "www", "subject": "a", "issuer": "b", "not_after": NOW, "fingerprint": "0" * 64},
+    ),
+    (
+        "lb_pool",
+        {
+            "id": 1,
+            "name": "p",
+            "vip_id": 1,
+            "port": 443,
+            "mode": "http",
+            "placement_id": 1,
+            "certificate_id": 1,
+        },
+    ),
+    ("block_device", {"id": 2, "host_id": 2, "path": "/dev/sdc", "purpose": "app-volume"}),
+    (
+        "change_log",
+        {
+            **{"id": 2, "seq": 2, "actor": "李四", "reason": "r", "kind": "firewall_zone", "key": "dmz"},
+            **{"action": "update", "before": '{"name": "dmz", "description": "", "attrs": {}}'},
+            "after": '{"name": "dmz", "description": "外部", "attrs": {"owner": "张三"}}',
+        },
+    ),
+)
 
 
 @contextmanager
@@ -73,8 +110,9 @@ def build(connection: Connection, revision: str) -> None:
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     command.upgrade(config, revision)
     tables = inspect(connection)
-    for table, fields in ROWS:
-        values = {**_filled(dict(fields), table)}
+    rows = (*ROWS, *(ROWS_0002 if revision >= "0002" else ()))
+    for table, fields in rows:
+        values = {**(SINCE_0002.get(table, {}) if revision >= "0002" else {}), **_filled(dict(fields), table)}
         for column in tables.get_columns(table):
             if column["name"] in TIMES and not column["nullable"]:
                 values[column["name"]] = NOW
@@ -88,11 +126,12 @@ def build(connection: Connection, revision: str) -> None:
         holders = ", ".join(f":{name}" for name in values)
         connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({holders})"), values)
     if connection.dialect.name == "postgresql":
-        for table in {table for table, _ in ROWS}:
+        for table in {table for table, _ in rows}:
             connection.execute(
                 text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
             )
-    connection.execute(text("UPDATE sequence SET value = 1 WHERE name = 'declared'"))
+    changes = sum(table == "change_log" for table, _ in rows)
+    connection.execute(text(f"UPDATE sequence SET value = {changes} WHERE name = 'declared'"))
 
 
 def _filled(fields: dict[str, Any], table: str) -> dict[str, Any]:
@@ -119,17 +158,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=RELEASED)
-def old(request: pytest.FixtureRequest, url: str) -> Store:
+def released(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def old(released: str, url: str) -> Store:
     """Return a CMDB of a released schema, with data."""
     with migrating(url) as connection:
-        build(connection, request.param)
+        build(connection, released)
     return Store.at(url)
 
 
-def test_an_upgrade_keeps_what_there_is(old: Store) -> None:
+def test_an_upgrade_keeps_what_there_is(old: Store, released: str) -> None:
     with pytest.raises(CmdbError, match=r"needs \d+: run `drcloud cmdb upgrade`"):
         Store.open(old.url)
-    assert old.upgrade() == (RELEASED[0], schema.revisions()[-1])
+    assert old.upgrade() == (released, schema.revisions()[-1])
     store = Store.open(old.url)
     seen = snapshot.read(store)
     assert {host.name: (host.address, host.state, host.ssh_via) for host in seen.hosts} == {
@@ -149,7 +193,7 @@ def test_an_upgrade_keeps_what_there_is(old: Store) -> None:
         "idc": "bj1",
         "attrs": {"owner": "张三"},
     }
-    assert {one["purpose"] for one in state["address"].values()} == {"management"}
+    assert {one["purpose"] for one in state["address"].values() if one["host"]} == {"management"}
     assert state["rack"]["bj1/r1/a01"]["units"] == 42
     assert state["environment"]["prod"]["change_required"] is False
 
@@ -192,6 +236,29 @@ def test_an_upgraded_cmdb_works(old: Store, tmp_path: Path) -> None:
         session.execute(text("UPDATE host SET state = 'planned' WHERE name = 'bastion-01'"))
 
 
+def test_what_0003_adds_is_empty_at_first(url: str) -> None:
+    """A volume without a mount, a VIP without balancers, a zone that allows nothing: as before."""
+    with migrating(url) as connection:
+        build(connection, "0002")
+    store = Store.at(url)
+    store.upgrade()
+    seen = snapshot.read(store)
+    assert [host.bridges for host in seen.hosts] == [(), ()]
+    [_, volume] = next(host.block_devices for host in seen.hosts if host.name == "dk-01")
+    assert volume == {
+        **dict.fromkeys(("serial", "wwn", "filesystem", "mount", "uuid", "app")),
+        "path": "/dev/sdc",
+        "purpose": "app-volume",
+    }
+    assert seen.edge.zones == (edge.ZoneRow("dmz", (), ()),)
+    assert seen.edge.vips == (edge.VipRow("www", "10.90.0.100", 24, None, ()),)
+    [certificate] = seen.edge.certificates
+    assert (certificate.pem, certificate.host, certificate.purpose) == (None, None, None)
+    with store.read() as session:
+        before = history.documents(session, 1)["firewall_zone"]["dmz"]
+    assert (before["description"], before["allows"]) == ("", [])
+
+
 def test_nested_prefixes_of_old_become_aggregates(url: str) -> None:
     """Only the program refused them then; whoever wrote past it keeps the data."""
     with migrating(url) as connection:
@@ -224,8 +291,10 @@ def test_a_failed_upgrade_leaves_the_old_cmdb(tmp_path: Path) -> None:
 
 def test_an_older_program_refuses_a_newer_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.create(url)
+    present = schema.revisions()[-1]
     monkeypatch.setattr(schema, "revisions", lambda: RELEASED)
-    newest = "has schema 0002, drcloud .* knows up to 0001: it was written by a newer drcloud"
+    newest = f"has schema {present}, drcloud .* knows up to {RELEASED[-1]}: "
+    newest += "it was written by a newer drcloud"
     with pytest.raises(CmdbError, match=newest):
         Store.open(url)
     with pytest.raises(CmdbError, match=newest):

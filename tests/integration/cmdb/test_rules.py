@@ -163,6 +163,43 @@ REFUSED = {
     "a configuration that ran": ("DELETE FROM app_config WHERE number = 2", "was deployed are kept"),
     "a release's digest": ("UPDATE release SET digest = 'sha256:c'", "never changed: record another release"),
     "a tag twice": (copied("host_tag"), "another host tag has the same host and tag"),
+    "a mount of another disk": (
+        "UPDATE block_device SET mount = '/srv/a' WHERE path = '/dev/sdb'",
+        "only an app-volume is mounted where the CMDB says",
+    ),
+    "a relative mount": ("UPDATE block_device SET mount = 'srv' WHERE path = '/dev/sdd'", "an absolute path"),
+    "a mount twice": (
+        "UPDATE block_device SET mount = '/srv/redis' WHERE path = '/dev/sdd'",
+        "not mounted in one place",
+    ),
+    "a file system twice": (
+        "UPDATE block_device SET uuid = '0b9f8f2e-6a3c-4b0a-9d52-3f1c3c0a7c11' WHERE path = '/dev/sdd'",
+        "a file system is on one disk",
+    ),
+    "a file system of another type": (
+        "UPDATE block_device SET filesystem = 'zfs'",
+        "block_device_filesystem",
+    ),
+    "a disk's unknown app": ("UPDATE block_device SET app_id = 99", "what does not exist"),
+    "a bridge twice": (copied("bridge", "name = 'apps.1'"), "another bridge has the same host and name"),
+    "a bridge of another mode": (
+        "UPDATE bridge SET mode = 'overlay', containers = '10.0.0.0/8' WHERE nic IS NULL",
+        "ck_bridge_mode",
+    ),
+    "an uplink without a nic": ("UPDATE bridge SET nic = NULL", "takes over a nic"),
+    "a nic of nat": ("UPDATE bridge SET nic = 'eth9' WHERE mode = 'nat'", "takes over a nic"),
+    "an uplink without addresses": ("UPDATE bridge SET containers = NULL", "the aggregate of its containers"),
+    "a nic in two bridges": (copied("bridge", "nic = 'bond0'", name="'br1'"), "belongs to one bridge"),
+    "a bridge without a name": ("UPDATE bridge SET name = '' WHERE nic IS NULL", "ck_bridge_name"),
+    "an MTU": ("UPDATE bridge SET mtu = 67", "ck_bridge_mtu"),
+    "a length": ("UPDATE bridge SET length = 0", "ck_bridge_length"),
+    "a balancer of a VIP twice": (copied("vip_lb"), "another vip lb has the same vip and host"),
+    "a VIP on another host": (f"UPDATE vip_lb SET host_id = {host('dk-01')}", "of the role lb: name a host"),
+    "a VIP's balancer with another role": (
+        "UPDATE host SET role = 'docker' WHERE name = 'lb-02'",
+        "keeps the role lb: take it out of the VIP first",
+    ),
+    "a certificate's unknown host": ("UPDATE certificate SET host_id = 99", "what does not exist"),
     "a host that is used": ("DELETE FROM rack WHERE code = 'a01'", "something still refers to it"),
 }
 
@@ -224,9 +261,10 @@ def test_the_migration_knows_the_moves_of_the_program() -> None:
 
 def test_every_guard_has_a_way_out() -> None:
     from drcloud.cmdb import rules
-    from drcloud.cmdb.migrations.versions import v0002_source_of_truth as migration
+    from drcloud.cmdb.migrations.versions import v0002_source_of_truth, v0003_docker_hosts
 
-    assert rules.WAYS_OUT.keys() == migration.MESSAGES.keys()
+    guards = {**v0002_source_of_truth.MESSAGES, **v0003_docker_hosts.MESSAGES}
+    assert rules.WAYS_OUT.keys() == guards.keys()
 
 
 def test_a_refused_write_names_its_object(whole: Store) -> None:

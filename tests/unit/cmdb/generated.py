@@ -62,7 +62,9 @@ def _places(random: Random, content: Entry) -> None:
 def _networks(random: Random, content: Entry) -> None:
     content["vrfs"] = [_maybe(random, {"name": name}, description="d") for name in ("blue", "oob")]
     content["vlans"] = [_maybe(random, {"idc": "i1", "vid": vid}, name="v") for vid in (1, 4094)]
-    content["firewall_zones"] = [_maybe(random, {"name": "dmz"}, description="外")]
+    content["firewall_zones"] = [
+        _maybe(random, {"name": "dmz"}, description="外", allows=["ssh", "lb_admin"])
+    ]
     content["prefixes"] = [
         _maybe(
             random,
@@ -123,6 +125,23 @@ def _host(random: Random, number: int) -> Entry:
     disks = [
         _attrs(random, {"purpose": "spare", "path": f"/dev/sd{number}"}),
         _maybe(random, {"purpose": "raw", "serial": f"S{number}"}, path="/dev/x", wwn=f"w{number}"),
+        _maybe(
+            random,
+            {"purpose": "app-volume", "path": "/dev/y"},
+            filesystem="xfs",
+            mount="/srv/a@b",
+            uuid=f"00000000-0000-0000-0000-00000000000{number}",
+            app="demo",
+        ),
+    ]
+    bridges = [
+        _maybe(random, {"name": "docker0", "mode": "nat"}, containers="10.64.0.0/16", length=20),
+        _maybe(
+            random,
+            {"name": "br0", "mode": "uplink", "nic": "bond0", "containers": "10.65.0.0/16"},
+            mtu=9000,
+            ipv6="fd00:1::/64",
+        ),
     ]
     host = _maybe(
         random,
@@ -132,6 +151,7 @@ def _host(random: Random, number: int) -> Entry:
         bmc=bmc,
         addresses=further,
         block_devices=disks,
+        bridges=bridges,
         host_keys={"ssh-rsa": "R", "ssh-ed25519": "E"},
         tags=random.sample(["gpu", "a/b", "老"], 2),
         ssh={"user": "ops", **({"via": "h-0"} if number else {"port": 23})},
@@ -193,8 +213,11 @@ def _apps(random: Random, content: Entry) -> None:
 
 
 def _balancing(random: Random, content: Entry) -> None:
+    lbs = [one["name"] for one in content["hosts"] if one["role"] == "lb"]
     content["vips"] = [
-        _maybe(random, {"name": "one", "address": "10.1.1.1"}, vrrp_id=51),
+        _maybe(
+            random, {"name": "one", "address": "10.1.1.1", "vrrp_id": 51}, lbs=random.sample(lbs, len(lbs))
+        ),
         _maybe(random, {"name": "two", "address": "10.1.1.1@blue"}, vrrp_id=51),
     ]
     content["certificates"] = [
@@ -208,10 +231,14 @@ def _balancing(random: Random, content: Entry) -> None:
                 "not_after": _time(random),
             },
             private_key="file:/key",
+            pem="file:/pem",
+            host="h-0",
+            purpose="ca",
         )
     ]
+    mode = random.choice(["tcp", "http"])
     content["lb_pools"] = [
-        _maybe(random, {"name": f"p{port}", "vip": "one", "port": port}, mode="tcp", placement="demo@prod")
+        _maybe(random, {"name": f"p{port}", "vip": "one", "port": port, "mode": mode}, placement="demo@prod")
         for port in (80, 443)
     ]
     content["lb_pools"][1]["certificate"] = "c"

@@ -17,6 +17,9 @@ from drcloud.errors import InvalidInputError, NotFoundError
 HEADER = "name,role,rack,address,ssh.user,ssh.via,attrs.owner\n"
 
 
+NO_DISK = dict.fromkeys(("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app"))
+
+
 def put(directory: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
     path = directory / name
     path.write_bytes(text.encode(encoding))
@@ -59,8 +62,8 @@ def test_an_empty_cell_leaves_alone_and_null_empties(filled: Store, tmp_path: Pa
         '~ host dk-02  attrs: {} → {"team": "支付"}',
     ]
     assert row(filled, "dk-01").block_devices == (
-        {"path": None, "serial": "S-1", "wwn": None, "purpose": "docker-data"},
-        {"path": "/dev/sdb", "serial": None, "wwn": None, "purpose": "spare"},
+        {**NO_DISK, "serial": "S-1", "purpose": "docker-data"},
+        {**NO_DISK, "path": "/dev/sdb", "purpose": "spare"},
     )
 
 

@@ -33,6 +33,9 @@ def again(filled: Store, idc: Path) -> Again:
     return edit
 
 
+NO_DISK = dict.fromkeys(("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app"))
+
+
 def host(content: Any, name: str) -> Any:
     return next(entry for entry in content["hosts"] if entry["name"] == name)
 
@@ -52,8 +55,8 @@ def test_the_file_arrives(filled: Store) -> None:
     assert (dk.address, dk.ssh_user, dk.ssh_port, dk.ssh_via) == ("10.90.0.11", "ops", 22, "bastion-01")
     assert dk.attrs == {"owner": "张三", "note": "{{ lookup('pipe', 'id') }}"}
     assert dk.block_devices == (
-        {"path": None, "serial": "S-1", "wwn": None, "purpose": "docker-data"},
-        {"path": "/dev/sdb", "serial": None, "wwn": None, "purpose": "spare"},
+        {**NO_DISK, "serial": "S-1", "purpose": "docker-data"},
+        {**NO_DISK, "path": "/dev/sdb", "purpose": "spare"},
     )
     assert seen.environments == ("qa", "prod")
     assert [registry.endpoint for registry in seen.registries] == ["10.90.0.31:5000"]

@@ -47,6 +47,8 @@ def test_a_load_balancer_carries_its_pools_with_the_environments_health_check(fl
                 {"host": "dk-02", "address": "10.90.0.12", "slots": {"a": 20002, "b": 20003}},
                 {"host": "dk-01", "address": "10.90.0.11", "slots": {"a": 20000, "b": 20001}},
             ],
+            "mode": "http",
+            "binds": [],
         }
     ]
 
@@ -60,6 +62,7 @@ def test_registries_are_everywhere_and_only_refer_to_secrets(fleet):
                 "username": "drcloud",
                 "password": "file:/secrets/registry",
                 "ca": "file:/ca.pem",
+                "host": None,
             }
         ]
     }

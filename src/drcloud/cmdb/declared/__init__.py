@@ -18,32 +18,49 @@ from drcloud.cmdb.declared.apps import (
     Registry,
     Release,
 )
-from drcloud.cmdb.declared.balancing import POOL_MODES, Certificate, LbPool, Vip
+from drcloud.cmdb.declared.balancing import POOL_MODES, Certificate, LbPool, Vip, VipLb
 from drcloud.cmdb.declared.columns import fixed_width, mac_address, moment, moment_text, one_of
 from drcloud.cmdb.declared.control import CHANGE_STATES, ChangeTicket, Schedule, Waiver
 from drcloud.cmdb.declared.machines import (
     BMC_TYPES,
+    BRIDGE_MODES,
     DISK_PURPOSES,
+    FILESYSTEMS,
     HOST_STATES,
+    SUBNET_LENGTHS,
     BlockDevice,
     Bmc,
+    Bridge,
     Host,
     HostKey,
     HostTag,
     Nic,
     Tag,
 )
-from drcloud.cmdb.declared.network import PRIMARY, Address, Allocation, FirewallZone, Prefix, Vlan, Vrf
+from drcloud.cmdb.declared.network import (
+    PRIMARY,
+    SERVICES,
+    Address,
+    Allocation,
+    FirewallZone,
+    Prefix,
+    Vlan,
+    Vrf,
+)
 from drcloud.cmdb.declared.places import RACK_UNITS, HardwareModel, Idc, Rack, RackSlot, Room
 
 __all__ = [
     "BMC_TYPES",
+    "BRIDGE_MODES",
     "CHANGE_STATES",
     "DISK_PURPOSES",
+    "FILESYSTEMS",
     "HOST_STATES",
     "POOL_MODES",
     "PRIMARY",
     "RACK_UNITS",
+    "SERVICES",
+    "SUBNET_LENGTHS",
     "TIERS",
     "Address",
     "Allocation",
@@ -52,6 +69,7 @@ __all__ = [
     "AppSpecVersion",
     "BlockDevice",
     "Bmc",
+    "Bridge",
     "Certificate",
     "ChangeTicket",
     "Channel",
@@ -76,6 +94,7 @@ __all__ = [
     "Schedule",
     "Tag",
     "Vip",
+    "VipLb",
     "Vlan",
     "Vrf",
     "Waiver",

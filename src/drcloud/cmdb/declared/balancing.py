@@ -13,13 +13,17 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from drcloud.cmdb.base import Base, Declared, Natural
 from drcloud.cmdb.declared.apps import Placement
 from drcloud.cmdb.declared.columns import moment, one_of
+from drcloud.cmdb.declared.machines import Host
 from drcloud.cmdb.declared.network import Address
 
 POOL_MODES = ("http", "tcp")
 
 
 class Vip(Declared, Base):
-    """An address that moves between load balancers; ``vrrp_id`` is the virtual router's number."""
+    """An address that moves between load balancers; ``vrrp_id`` is the virtual router's number.
+
+    The first of ``lbs`` has the address as long as it is well.
+    """
 
     __tablename__ = "vip"
     natural = Natural(("name",))
@@ -28,10 +32,30 @@ class Vip(Declared, Base):
     address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), unique=True)
     vrrp_id: Mapped[int | None]
     address: Mapped[Address] = relationship()
+    lbs: Mapped[list[VipLb]] = relationship(
+        back_populates="vip", cascade="all, delete-orphan", order_by="VipLb.position"
+    )
+
+
+class VipLb(Declared, Base):
+    """A load balancer that a VIP may move to."""
+
+    __tablename__ = "vip_lb"
+    natural = Natural(("vip", "host"))
+    __table_args__ = (UniqueConstraint("vip_id", "host_id"),)
+    vip_id: Mapped[int] = mapped_column(ForeignKey("vip.id"))
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    position: Mapped[int]
+    host: Mapped[Host] = relationship()
+    vip: Mapped[Vip] = relationship(back_populates="lbs")
 
 
 class Certificate(Declared, Base):
-    """A TLS certificate. ``private_key`` is a reference, never the key; ``fingerprint`` is SHA-256 in hex."""
+    """A TLS certificate. ``private_key`` is a reference, never the key; ``fingerprint`` is SHA-256 in hex.
+
+    ``pem`` refers to the certificate itself. ``host`` is the one it was made for; ``purpose`` is what it
+    serves there (``registry``, ``engine-api`` …), or ``ca``.
+    """
 
     __tablename__ = "certificate"
     natural = Natural(("name",))
@@ -41,6 +65,10 @@ class Certificate(Declared, Base):
     not_after: Mapped[datetime]
     fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
     private_key: Mapped[str | None] = mapped_column(String(255))
+    pem: Mapped[str | None] = mapped_column(String(255))
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"), index=True)
+    purpose: Mapped[str | None] = mapped_column(String(32))
+    host: Mapped[Host | None] = relationship()
 
     @validates("not_after")
     def _moment(self, _field: str, value: datetime | str) -> datetime:

@@ -1,8 +1,11 @@
-"""Hosts and what is part of them: keys, disks, network ports, the BMC, tags."""
+"""Hosts and what is part of them: keys, disks, network ports, bridges, the BMC, tags."""
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+import ipaddress
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from drcloud.cmdb.base import Base, Declared, Natural
@@ -10,8 +13,15 @@ from drcloud.cmdb.declared.columns import mac_address, one_of
 from drcloud.cmdb.declared.network import PRIMARY, Address
 from drcloud.cmdb.declared.places import HardwareModel, Rack, RackSlot
 
+if TYPE_CHECKING:
+    from drcloud.cmdb.declared.apps import App
+
 HOST_STATES = ("planned", "provisioning", "active", "maintenance", "quarantined", "retired")
 DISK_PURPOSES = ("docker-data", "app-volume", "raw", "spare")
+FILESYSTEMS = ("xfs", "ext4")
+BRIDGE_MODES = ("nat", "uplink")
+# How long the prefix of a host's own subnet is, where its bridge does not say.
+SUBNET_LENGTHS = {"nat": 24, "uplink": 28}
 BMC_TYPES = ("ipmi", "redfish")
 PARTS = "all, delete-orphan"
 
@@ -48,6 +58,7 @@ class Host(Declared, Base):
         back_populates="host", cascade=PARTS, order_by="RackSlot.unit"
     )
     nics: Mapped[list[Nic]] = relationship(back_populates="host", cascade=PARTS, order_by="Nic.name")
+    bridges: Mapped[list[Bridge]] = relationship(back_populates="host", cascade=PARTS, order_by="Bridge.name")
     bmc: Mapped[Bmc | None] = relationship(back_populates="host", cascade=PARTS)
     block_devices: Mapped[list[BlockDevice]] = relationship(
         back_populates="host", cascade=PARTS, order_by="BlockDevice.id"
@@ -69,21 +80,34 @@ class HostKey(Declared, Base):
 
 
 class BlockDevice(Declared, Base):
-    """A raw disk, identified by serial, WWN or a stable path, with a declared purpose."""
+    """A raw disk, identified by serial, WWN or a stable path, with a declared purpose.
+
+    ``uuid`` is that of the file system which was made on it: by that a disk is known to be ours.
+    ``mount`` is where an app's volume is mounted.
+    """
 
     __tablename__ = "block_device"
     natural = Natural(("host", "serial|wwn|path"), ":")
     __table_args__ = (
         CheckConstraint(one_of("purpose", DISK_PURPOSES), name="purpose"),
         CheckConstraint("path IS NOT NULL OR serial IS NOT NULL OR wwn IS NOT NULL", name="identity"),
+        CheckConstraint(one_of("filesystem", FILESYSTEMS), name="filesystem"),
+        CheckConstraint("mount IS NULL OR (purpose = 'app-volume' AND mount LIKE '/%')", name="mount"),
         UniqueConstraint("host_id", "path"),
+        Index("uq_block_device_host_id_mount", "host_id", "mount", unique=True),
+        Index("uq_block_device_host_id_uuid", "host_id", "uuid", unique=True),
     )
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     path: Mapped[str | None] = mapped_column(String(255))
     serial: Mapped[str | None] = mapped_column(String(128), unique=True)
     wwn: Mapped[str | None] = mapped_column(String(64), unique=True)
     purpose: Mapped[str] = mapped_column(String(16))
+    filesystem: Mapped[str | None] = mapped_column(String(8))
+    mount: Mapped[str | None] = mapped_column(String(255))
+    uuid: Mapped[str | None] = mapped_column(String(36))
+    app_id: Mapped[int | None] = mapped_column(ForeignKey("app.id"))
     host: Mapped[Host] = relationship(back_populates="block_devices")
+    app: Mapped[App | None] = relationship()
 
 
 class Nic(Declared, Base):
@@ -104,6 +128,42 @@ class Nic(Declared, Base):
     @validates("mac")
     def _one_notation(self, _field: str, mac: str | None) -> str | None:
         return mac_address(mac) if mac else None
+
+
+class Bridge(Declared, Base):
+    """A bridge that containers are attached to, by its name on the host.
+
+    ``nat``: their ports are published on the host's address. ``uplink``: the bridge takes over ``nic``
+    and its address, and containers get addresses of the IDC. ``containers`` is the aggregate that the
+    host's own subnet of ``length`` is carved from; without a length, the mode's usual one. ``mtu`` is
+    in bytes, without one it is that of the network port.
+    """
+
+    __tablename__ = "bridge"
+    natural = Natural(("host", "name"))
+    __table_args__ = (
+        UniqueConstraint("host_id", "name"),
+        UniqueConstraint("host_id", "nic"),
+        CheckConstraint(one_of("mode", BRIDGE_MODES), name="mode"),
+        CheckConstraint("(mode = 'uplink') = (nic IS NOT NULL)", name="nic"),
+        CheckConstraint("mode = 'nat' OR containers IS NOT NULL", name="containers"),
+        CheckConstraint("length(name) BETWEEN 1 AND 15", name="name"),
+        CheckConstraint("length BETWEEN 1 AND 128", name="length"),
+        CheckConstraint("mtu BETWEEN 68 AND 65535", name="mtu"),
+    )
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
+    name: Mapped[str] = mapped_column(String(15))
+    mode: Mapped[str] = mapped_column(String(8))
+    nic: Mapped[str | None] = mapped_column(String(15))
+    containers: Mapped[str | None] = mapped_column(String(64))
+    length: Mapped[int | None]
+    mtu: Mapped[int | None]
+    ipv6: Mapped[str | None] = mapped_column(String(64))
+    host: Mapped[Host] = relationship(back_populates="bridges")
+
+    @validates("containers", "ipv6")
+    def _one_notation(self, _field: str, cidr: str | None) -> str | None:
+        return str(ipaddress.ip_network(cidr)) if cidr else None
 
 
 class Bmc(Declared, Base):

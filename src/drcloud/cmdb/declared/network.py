@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from drcloud.cmdb.base import Base, Declared, Natural, RowId
+from drcloud.cmdb.base import Base, Declared, JsonDocument, Natural, RowId
 from drcloud.cmdb.declared.columns import fixed_width
 from drcloud.cmdb.declared.places import Idc
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from drcloud.cmdb.declared.machines import Host, Nic
 
 PRIMARY = "management"
+# What a zone may allow; which ports that is, by the role of a host, is the firewall's matter.
+SERVICES = ("ssh", "registry", "log", "api", "apps", "lb", "lb_admin", "vrrp", "ping")
 
 
 def _unique_where(name: str, condition: str, *columns: str) -> Index:
@@ -57,12 +59,13 @@ class Vlan(Declared, Base):
 
 
 class FirewallZone(Declared, Base):
-    """A zone of the firewall; prefixes lie in it."""
+    """A zone of the firewall; prefixes lie in it. ``allows`` are the services that are open to it."""
 
     __tablename__ = "firewall_zone"
     natural = Natural(("name",))
     name: Mapped[str] = mapped_column(String(64), unique=True)
     description: Mapped[str] = mapped_column(String(255), default="")
+    allows: Mapped[list[Any]] = mapped_column(JsonDocument, default=list)
 
 
 class Prefix(Declared, Base):

@@ -18,6 +18,7 @@ from drcloud.cmdb.document.control import ChangeEntry, ScheduleEntry, WaiverEntr
 from drcloud.cmdb.document.machines import (
     BlockDeviceEntry,
     BmcEntry,
+    BridgeEntry,
     HostAddressEntry,
     HostEntry,
     NicEntry,
@@ -46,6 +47,7 @@ __all__ = [
     "AppSpecVersionEntry",
     "BlockDeviceEntry",
     "BmcEntry",
+    "BridgeEntry",
     "CertificateEntry",
     "ChangeEntry",
     "ChannelEntry",

@@ -9,26 +9,32 @@ from drcloud.cmdb.document.values import (
     Attrs,
     Entry,
     Fingerprint,
+    HostName,
     Label,
     Port,
     Reference,
     Text,
     Time,
     VrrpId,
+    Word,
 )
 
 
 class VipEntry(Entry):
-    """An address that moves between load balancers."""
+    """An address that moves between load balancers; the first of ``lbs`` has it while it is well."""
 
     name: Label
     address: AddressKey
     vrrp_id: VrrpId | None = None
+    lbs: tuple[HostName, ...] = ()
     attrs: Attrs
 
 
 class CertificateEntry(Entry):
-    """A TLS certificate, without its key: ``private_key`` says where that is."""
+    """A TLS certificate, without its key: ``private_key`` says where that is, ``pem`` where it is itself.
+
+    ``host`` is the one it was made for, ``purpose`` what it serves there, or ``ca``.
+    """
 
     name: Label
     subject: Text
@@ -36,6 +42,9 @@ class CertificateEntry(Entry):
     not_after: Time
     fingerprint: Fingerprint
     private_key: Reference | None = None
+    pem: Reference | None = None
+    host: HostName | None = None
+    purpose: Word | None = None
     attrs: Attrs
 
 

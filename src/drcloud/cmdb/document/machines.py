@@ -10,7 +10,9 @@ from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.document.values import (
     Account,
     AddressKey,
+    AppName,
     Attrs,
+    Cidr,
     Entry,
     HostName,
     HostState,
@@ -29,6 +31,10 @@ from drcloud.cmdb.document.values import (
 )
 
 NicName = Annotated[str, _matching(r"\S+", 64, "name of a network port")]
+# What Linux takes as the name of an interface: 15 bytes (IFNAMSIZ), no slash, colon or space.
+LinkName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", 15, "name of a network interface")]
+MountPoint = Annotated[str, _matching(r"(/[A-Za-z0-9_.@+-]+)+", 255, "absolute path without spaces")]
+FsUuid = Annotated[str, _matching(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", 36, "UUID in small letters")]
 
 
 class SshEntry(Entry):
@@ -40,12 +46,42 @@ class SshEntry(Entry):
 
 
 class BlockDeviceEntry(Entry):
-    """A raw disk by serial, WWN or path."""
+    """A raw disk by serial, WWN or path, and what is made of it.
+
+    ``uuid`` is recorded when the file system is made; ``mount`` is where an app's volume is mounted.
+    """
 
     path: Annotated[str, _matching(r"/dev/\S+", 255, "path below /dev")] | None = None
     serial: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     wwn: Short | None = None
     purpose: Literal["docker-data", "app-volume", "raw", "spare"]
+    filesystem: Literal["xfs", "ext4"] | None = None
+    mount: MountPoint | None = None
+    uuid: FsUuid | None = None
+    app: AppName | None = None
+    attrs: Attrs
+
+    @field_validator("mount")
+    @classmethod
+    def _has_no_way_up(cls, mount: str | None) -> str | None:
+        if mount and {".", ".."} & set(mount.split("/")):
+            raise ValueError(f"{mount!r} goes up or nowhere: write the path without . and ..")
+        return mount
+
+
+class BridgeEntry(Entry):
+    """A bridge for containers; one of ``uplink`` takes over ``nic``; ``mtu`` in bytes.
+
+    ``containers`` is the aggregate that the host's subnet of ``length`` is carved from.
+    """
+
+    name: LinkName
+    mode: Literal["nat", "uplink"]
+    nic: LinkName | None = None
+    containers: Cidr | None = None
+    length: Annotated[int, Field(strict=True, ge=1, le=128)] | None = None
+    mtu: Annotated[int, Field(strict=True, ge=68, le=65535)] | None = None
+    ipv6: Cidr | None = None
     attrs: Attrs
 
 
@@ -87,7 +123,7 @@ class HostAddressEntry(Entry):
 class PartAttrsEntry(Entry):
     """Free fields of a part that stands in a file as a single word; export writes those there are."""
 
-    kind: Literal["rack_slot", "host_tag", "host_key", "placement_host", "placement_lb"]
+    kind: Literal["rack_slot", "host_tag", "host_key", "placement_host", "placement_lb", "vip_lb"]
     key: Annotated[str, Field(min_length=1, max_length=512)]
     attrs: Json
 
@@ -118,6 +154,7 @@ class HostEntry(Entry):
     nic: NicName | None = None
     addresses: tuple[HostAddressEntry, ...] = ()
     nics: tuple[NicEntry, ...] = ()
+    bridges: tuple[BridgeEntry, ...] = ()
     bmc: BmcEntry | None = None
     ssh: SshEntry = SshEntry()
     block_devices: tuple[BlockDeviceEntry, ...] = ()

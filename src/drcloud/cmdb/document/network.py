@@ -14,6 +14,7 @@ from drcloud.cmdb.document.values import (
     Entry,
     IpAddress,
     Label,
+    Service,
     Truth,
     VlanPath,
     Word,
@@ -31,10 +32,11 @@ class VrfEntry(Entry):
 
 
 class FirewallZoneEntry(Entry):
-    """A zone of the firewall."""
+    """A zone of the firewall, and the services that are open to it."""
 
     name: Label
     description: Description = ""
+    allows: tuple[Service, ...] = ()
     attrs: Attrs
 
 

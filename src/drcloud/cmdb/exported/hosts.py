@@ -11,8 +11,9 @@ from drcloud.cmdb.exported.entry import by, some
 from drcloud.cmdb.items.machines import BMC
 from drcloud.cmdb.state import State
 
-_BLOCK_DEVICE = ("path", "serial", "wwn", "purpose", "attrs")
-_PARTS = ("address", "rack_slot", "nic", "bmc", "block_device", "host_key", "host_tag")
+_BLOCK_DEVICE = ("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app", "attrs")
+_BRIDGE = ("name", "mode", "nic", "containers", "length", "mtu", "ipv6", "attrs")
+_PARTS = ("address", "rack_slot", "nic", "bridge", "bmc", "block_device", "host_key", "host_tag")
 
 
 def entries(state: State) -> Iterator[Fields]:
@@ -27,6 +28,7 @@ def _host(fields: Fields, parts: Mapping[str, list[Fields]], state: State) -> Fi
     lists = {
         "addresses": _further(parts),
         "nics": [some(one, "name", "mac", "speed_mbps", "attrs") for one in parts["nic"]],
+        "bridges": [some(one, *_BRIDGE) for one in parts["bridge"]],
         "bmc": _bmc(parts["bmc"]),
         "ssh": _ssh(fields),
         "block_devices": [some(disk, *_BLOCK_DEVICE) for disk in parts["block_device"]],

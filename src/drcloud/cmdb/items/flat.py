@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from drcloud.cmdb.base import Document as Fields
-from drcloud.cmdb.document import AppEntry, Document, Entry, IdcEntry, PlacementEntry
+from drcloud.cmdb.document import AppEntry, Document, Entry, IdcEntry, PlacementEntry, VipEntry
 from drcloud.cmdb.importfile import Position
 from drcloud.cmdb.items.item import Item, here
 from drcloud.cmdb.items.machines import host_items
@@ -26,7 +26,6 @@ PLAIN: Mapping[str, str] = {
     "tags": "tag",
     "app_spec_versions": "app_spec_version",
     "releases": "release",
-    "vips": "vip",
     "certificates": "certificate",
     "lb_pools": "lb_pool",
     "changes": "change",
@@ -56,6 +55,8 @@ def flatten(
         yield _app(app, ("apps", number), only_registry)
     for number, placement in enumerate(document.placements):
         yield from _placement(placement, ("placements", number))
+    for number, vip in enumerate(document.vips):
+        yield from _vip(vip, ("vips", number))
     yield from _channels(document)
 
 
@@ -107,6 +108,13 @@ def _placement(entry: PlacementEntry, position: Position) -> Iterator[Item]:
     for number, host in enumerate(entry.lbs):
         fields = {"placement": key, "host": host, "port": entry.lb_port, "position": number}
         yield Item("placement_lb", f"{key}/{host}", fields, (*position, "lbs", number), here(fields))
+
+
+def _vip(entry: VipEntry, position: Position) -> Iterator[Item]:
+    yield Item("vip", entry.name, entry.said("name", "address", "vrrp_id", "attrs"), position)
+    for number, host in enumerate(entry.lbs):
+        fields = {"vip": entry.name, "host": host, "position": number}
+        yield Item("vip_lb", f"{entry.name}/{host}", fields, (*position, "lbs", number), here(fields))
 
 
 def _channels(document: Document) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""A host of an import file as rows: the host, its addresses, ports, BMC, disks, keys and tags."""
+"""A host of an import file as rows: the host, its addresses, ports, bridges, BMC, disks, keys and tags."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from drcloud.cmdb.items.prefixes import PrefixTable
 from drcloud.cmdb.natural import join_key, kinds
 
 BMC = "bmc"
+_DISK = ("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app", "attrs")
+_BRIDGE = ("name", "mode", "nic", "containers", "length", "mtu", "ipv6", "attrs")
 
 
 def host_items(
@@ -80,10 +82,14 @@ def _bmc(
 
 def _parts(host: HostEntry, position: Position) -> Iterator[Item]:
     for number, disk in enumerate(host.block_devices):
-        values = disk.said("path", "serial", "wwn", "purpose", "attrs")
+        values = disk.said(*_DISK)
         key = f"{host.name}:{disk.serial or disk.wwn or disk.path or ''}"
         place = (*position, "block_devices", number)
         yield Item("block_device", key, {"host": host.name, **values}, place, {"host": ()})
+    for number, bridge in enumerate(host.bridges):
+        values = bridge.said(*_BRIDGE)
+        place = (*position, "bridges", number)
+        yield Item("bridge", f"{host.name}/{bridge.name}", {"host": host.name, **values}, place, {"host": ()})
     for kind, text in host.host_keys.items():
         fields = {"host": host.name, "type": kind, "key": text}
         yield Item("host_key", f"{host.name}/{kind}", fields, (*position, "host_keys", kind), here(fields))

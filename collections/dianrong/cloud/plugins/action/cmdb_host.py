@@ -25,6 +25,20 @@ DISK = {
     "serial": {"type": "str"},
     "wwn": {"type": "str"},
     "purpose": {"type": "str", "required": True, "choices": ["docker-data", "app-volume", "raw", "spare"]},
+    "filesystem": {"type": "str", "choices": ["xfs", "ext4"]},
+    "mount": {"type": "str"},
+    "uuid": {"type": "str"},
+    "app": {"type": "str"},
+    "attrs": {"type": "dict"},
+}
+BRIDGE = {
+    "name": {"type": "str", "required": True},
+    "mode": {"type": "str", "required": True, "choices": ["nat", "uplink"]},
+    "nic": {"type": "str"},
+    "containers": {"type": "str"},
+    "length": {"type": "int"},
+    "mtu": {"type": "int"},
+    "ipv6": {"type": "str"},
     "attrs": {"type": "dict"},
 }
 NIC = {
@@ -44,6 +58,7 @@ FIELDS = {
     "ssh": {"type": "dict", "options": SSH},
     "nics": {"type": "list", "elements": "dict", "options": NIC},
     "block_devices": {"type": "list", "elements": "dict", "options": DISK},
+    "bridges": {"type": "list", "elements": "dict", "options": BRIDGE},
     "tags": {"type": "list", "elements": "str"},
     "attrs": {"type": "dict"},
 }
@@ -51,6 +66,7 @@ OPTIONS = {
     "names": {"type": "list", "elements": "str", "required": True, "aliases": ["name"]},
     "state": {"type": "str", "choices": [*STATES, "absent"]},
     "only_from": {"type": "list", "elements": "str", "choices": STATES},
+    "foretold": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -67,9 +83,8 @@ class ActionModule(CmdbAction):
         if not {"role", "address"} & set(fields) or given["only_from"]:
             names = self._known(names)
         if set(fields) <= {"state"}:
-            return _told(
-                self.change(Wanted("host", fields, name, version=given["version"]) for name in names)
-            )
+            outcome = self.change(Wanted("host", fields, name, version=given["version"]) for name in names)
+            return _foretold(_told(outcome), given) if self.check_mode else _told(outcome)
         declared = (Entry("hosts", {"name": name, **fields}, given["version"]) for name in names)
         return _told(self.declare(declared))
 
@@ -83,12 +98,27 @@ class ActionModule(CmdbAction):
 def _declared(given: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the fields that the task gives, as an import file has them."""
     fields = said(given, *FIELDS, "state")
-    for name in ("ssh", "nics", "block_devices"):
+    for name in ("ssh", "nics", "block_devices", "bridges"):
         if name in fields:
             parts = fields[name] if isinstance(fields[name], list) else [fields[name]]
             parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
             fields[name] = parts if isinstance(fields[name], list) else parts[0]
     return fields
+
+
+def _foretold(told: dict[str, t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the outcome with the hosts that would be in another state by now, had this been no check."""
+    for name in sorted(set(given["foretold"]).intersection(given["names"]).difference(told["moved"])):
+        before, after = {"state": given["only_from"][0]}, {"state": given["state"]}
+        header = f"host {name}"
+        told["changes"].append(
+            {"kind": "host", "key": name, "action": "update", "before": before, "after": after}
+        )
+        told["diff"].append(
+            {"before_header": header, "after_header": header, "before": before, "after": after}
+        )
+        told.update(changed=True, moved=sorted([*told["moved"], name]))
+    return told
 
 
 def _told(outcome: t.Any) -> dict[str, t.Any]:

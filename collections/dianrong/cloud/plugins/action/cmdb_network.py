@@ -18,11 +18,12 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._cmdb import (
 TEXT = {"type": "str"}
 NAME = {"type": "str", "required": True}
 ATTRS = {"type": "dict"}
+SERVICES = ["ssh", "registry", "log", "api", "apps", "lb", "lb_admin", "vrrp", "ping"]
 NAMED = {"name": NAME, "description": TEXT, "attrs": ATTRS}
 # Option, kind and fields; what is referred to comes first.
 SECTIONS = {
     "vrfs": ("vrf", NAMED),
-    "zones": ("firewall_zone", NAMED),
+    "zones": ("firewall_zone", {**NAMED, "allows": {"type": "list", "elements": "str", "choices": SERVICES}}),
     "vlans": ("vlan", {"idc": NAME, "vid": {"type": "int", "required": True}, "name": TEXT, "attrs": ATTRS}),
     "prefixes": (
         "prefix",

@@ -188,10 +188,11 @@ notes:
     CMDB would share a group, that is an error.
   - Each host has C(ansible_host), C(ansible_port) and C(ansible_user). Usual are C(dr_idc), C(dr_room),
     C(dr_rack) (as C(idc/room/rack)), C(dr_role), C(dr_state), C(dr_serial), C(dr_asset_tag), C(dr_attrs) and
-    C(dr_block_devices); a Docker host has C(dr_placements), a load balancer C(dr_lb_pools). Only O(fields)
-    brings C(dr_name) (in the CMDB), C(dr_model), C(dr_rack_unit) (the lowest), C(dr_tags) and
-    C(dr_addresses).
-    The group C(all) has C(dr_registries) and, with O(ssh), C(dr_ssh_config).
+    C(dr_block_devices); a Docker host has C(dr_placements), a load balancer C(dr_lb_pools). Where there are
+    any, a host has C(dr_bridges) and a load balancer C(dr_vips). Only O(fields) brings C(dr_name) (in the
+    CMDB), C(dr_model), C(dr_rack_unit) (the lowest), C(dr_tags) and C(dr_addresses).
+    The group C(all) has C(dr_registries), C(dr_firewall_zones) and C(dr_certificates) (those of the
+    purpose C(ca)) where there are any and, with O(ssh), C(dr_ssh_config).
   - Passwords appear only as references; see the lookup P(dianrong.cloud.secret#lookup).
 """
 

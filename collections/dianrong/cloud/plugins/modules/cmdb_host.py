@@ -39,6 +39,13 @@ options:
     type: list
     elements: str
     choices: [planned, provisioning, active, maintenance, quarantined, retired]
+  foretold:
+    description:
+      - What an earlier task of the same playbook returned as RV(moved). A check moves no host, so these are told
+        here as if they were in the first state of O(only_from) by now. Without check mode it means nothing.
+    type: list
+    elements: str
+    default: []
   role:
     description: The role, for instance V(docker).
     type: str
@@ -111,6 +118,54 @@ options:
         type: str
         choices: [docker-data, app-volume, raw, spare]
         required: true
+      filesystem:
+        description: The file system that is made on it.
+        type: str
+        choices: [xfs, ext4]
+      mount:
+        description: Where it is mounted, an absolute path. Only for V(app-volume).
+        type: str
+      uuid:
+        description: The UUID of the file system that was made on it; by that the disk is known to be ours.
+        type: str
+      app:
+        description: The app that it is for.
+        type: str
+      attrs:
+        description: Free fields, as a whole.
+        type: dict
+  bridges:
+    description: All bridges for containers; those that are not listed are removed.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name of the interface, of at most 15 characters.
+        type: str
+        required: true
+      mode:
+        description:
+          - With V(nat), the ports of containers are published on the host's address.
+          - With V(uplink), the bridge takes over O(bridges[].nic) and its address, and containers get addresses
+            of the IDC.
+        type: str
+        choices: [nat, uplink]
+        required: true
+      nic:
+        description: The network port that an V(uplink) takes over.
+        type: str
+      containers:
+        description: The aggregate that the host's own subnet is carved from. Required for V(uplink).
+        type: str
+      length:
+        description: The length of that subnet's prefix. Without it V(28) for V(uplink) and V(24) for V(nat).
+        type: int
+      mtu:
+        description: The MTU in bytes. Without it that of the network port.
+        type: int
+      ipv6:
+        description: An IPv6 prefix for containers.
+        type: str
       attrs:
         description: Free fields, as a whole.
         type: dict
@@ -139,7 +194,10 @@ EXAMPLES = r"""
     address: 10.90.0.17
     ssh: {user: ops, via: bastion-01}
     block_devices:
-      - {path: /dev/sdb, purpose: docker-data}
+      - {path: /dev/sdb, purpose: docker-data, filesystem: xfs}
+      - {path: /dev/sdc, purpose: app-volume, filesystem: ext4, mount: /srv/redis, app: redis}
+    bridges:
+      - {name: br0, mode: uplink, nic: eth0, containers: 10.90.0.128/25}
     reason: delivered
     ticket: CHG-1042
 

@@ -19,7 +19,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions: &named
+    suboptions:
       name:
         description: The name.
         type: str
@@ -35,7 +35,22 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions: *named
+    suboptions:
+      name:
+        description: The name.
+        type: str
+        required: true
+      description:
+        description: What it is for.
+        type: str
+      allows:
+        description: All services that are open to the zone; those that are not listed are closed.
+        type: list
+        elements: str
+        choices: [ssh, registry, log, api, apps, lb, lb_admin, vrrp, ping]
+      attrs:
+        description: Free fields, as a whole.
+        type: dict
   vlans:
     description: VLANs of IDCs.
     type: list
