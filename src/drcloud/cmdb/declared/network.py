@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PRIMARY = "management"
 # What a zone may allow; which ports that is, by the role of a host, is the firewall's matter.
-SERVICES = ("ssh", "registry", "log", "api", "apps", "lb", "lb_admin", "vrrp", "ping")
+SERVICES = ("ssh", "registry", "log", "time", "api", "apps", "lb", "lb_admin", "vrrp", "ping")
 
 
 def _unique_where(name: str, condition: str, *columns: str) -> Index:

@@ -93,7 +93,7 @@ Ticket = Annotated[str, _matching(r"\S+", 64, "ticket without spaces")]
 VrrpId = Annotated[int, Field(strict=True, ge=1, le=255)]
 Unit = Annotated[int, Field(strict=True, ge=1, le=100)]
 Truth = Annotated[bool, Field(strict=True)]
-Service = Literal["ssh", "registry", "log", "api", "apps", "lb", "lb_admin", "vrrp", "ping"]
+Service = Literal["ssh", "registry", "log", "time", "api", "apps", "lb", "lb_admin", "vrrp", "ping"]
 ChangeState = Literal["draft", "approved", "open", "closed", "cancelled"]
 
 
