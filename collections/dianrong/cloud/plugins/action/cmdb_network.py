@@ -18,7 +18,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._cmdb import (
 TEXT = {"type": "str"}
 NAME = {"type": "str", "required": True}
 ATTRS = {"type": "dict"}
-SERVICES = ["ssh", "registry", "log", "api", "apps", "lb", "lb_admin", "vrrp", "ping"]
+SERVICES = ["ssh", "registry", "log", "time", "api", "apps", "lb", "lb_admin", "vrrp", "ping"]
 NAMED = {"name": NAME, "description": TEXT, "attrs": ATTRS}
 # Option, kind and fields; what is referred to comes first.
 SECTIONS = {

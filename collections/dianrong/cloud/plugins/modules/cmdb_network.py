@@ -47,7 +47,7 @@ options:
         description: All services that are open to the zone; those that are not listed are closed.
         type: list
         elements: str
-        choices: [ssh, registry, log, api, apps, lb, lb_admin, vrrp, ping]
+        choices: [ssh, registry, log, time, api, apps, lb, lb_admin, vrrp, ping]
       attrs:
         description: Free fields, as a whole.
         type: dict
