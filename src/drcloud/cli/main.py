@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drcloud import __version__
-from drcloud.cli import cmdb, compliance, deploy, doctor, inventory, lab, release, run, schedule
+from drcloud.cli import cmdb, compliance, deploy, doctor, inventory, lab, logs, release, run, schedule
 from drcloud.cli.border import guarded
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
 app.command("deploy")(deploy.deploy)
 app.command("status")(deploy.status)
+app.command("logs")(logs.logs)
 app.command("run")(run.run)
 
 
