@@ -82,7 +82,7 @@ class ActionModule(ControllerAction):
         why, pem = decide(found.get("certificate"))
         if pem is None:
             return found
-        file["pem"] = pem
+        file.update(pem=pem, ca_pem=None)
         done = self._execute_module(module_name=MODULE, module_args=file, task_vars=task_vars)
         return {**_merged(found, done), "reason": why}
 

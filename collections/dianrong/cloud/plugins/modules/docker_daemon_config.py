@@ -42,6 +42,13 @@ options:
       - Variables of the engine's environment, as E(HTTPS_PROXY). Everybody on the host can read them.
     type: dict
     default: {}
+  because:
+    description:
+      - More reasons for a restart, which the host does not show. Without any, it is restarted only where the
+        module sees one.
+    type: list
+    elements: str
+    default: []
   unit:
     description:
       - The engine's systemd unit.
@@ -148,6 +155,7 @@ class Daemon:
 
     def because(self):
         """Return the reasons for a restart that are not in daemon.json."""
+        yield from self.module.params["because"]
         if self.unit.stale or self.drop_in_changes():
             yield UNIT_REASON
         for path in self._newer_files():
@@ -389,6 +397,7 @@ def main():
             "options": {"type": "dict", "required": True},
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
             "environment": {"type": "dict", "default": {}},
+            "because": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str", "default": "docker.service"},
         },
         supports_check_mode=True,

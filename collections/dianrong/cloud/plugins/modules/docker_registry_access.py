@@ -27,6 +27,9 @@ options:
       name:
         description: Name of the registry, for people.
         type: str
+      host:
+        description: The host that runs it, for people.
+        type: str
       endpoint:
         description: Host name or address, with the port, as it stands in image names.
         type: str
@@ -92,6 +95,7 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import _files
 MARK = "# Managed by drCloud\n"
 REGISTRY_OPTIONS = {
     "name": {"type": "str"},
+    "host": {"type": "str"},
     "endpoint": {"type": "str", "required": True},
     "ca": {"type": "str"},
     "username": {"type": "str"},
