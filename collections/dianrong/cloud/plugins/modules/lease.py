@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Takes locks of the CMDB, all or none. Where another holds one, the task fails with exit code 5 and names
     who holds it, for what and since when.
-  - A process beside C(ansible-playbook) renews them and gives them back when it ends, however it ends. Workers
-    that a killed C(ansible-playbook) left behind keep them for as long as they act.
+  - A process beside C(ansible-playbook) renews them, and gives them back when that ends, however it ends.
+    Workers that a killed C(ansible-playbook) left behind keep them for as long as they act.
   - Tasks of one C(ansible-playbook), and all playbooks of one C(drcloud) run, hold locks together.
 options:
   locks:
