@@ -7,7 +7,7 @@ import sys
 import typer
 
 from drcloud import __version__
-from drcloud.cli import cmdb, compliance, deploy, doctor, inventory, lab, logs, release, run, schedule
+from drcloud.cli import cmdb, compliance, deploy, doctor, host, inventory, lab, logs, release, run, schedule
 from drcloud.cli.border import guarded
 
 app = typer.Typer(
@@ -19,6 +19,9 @@ app = typer.Typer(
 )
 app.add_typer(cmdb.app, name="cmdb", help="What should be, what was, and who changed it.")
 app.add_typer(inventory.app, name="inventory", help="What Ansible sees of the CMDB.")
+app.add_typer(
+    host.app, name="host", help="Servers: what they have, what they carry, and how to get them ready."
+)
 app.add_typer(release.app, name="release", help="Built images, by tag and digest.")
 app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
 app.add_typer(schedule.app, name="schedule", help="Playbooks that run by the calendar.")

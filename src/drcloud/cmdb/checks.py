@@ -278,18 +278,17 @@ def _by_placement(rows: Mapping[str, Fields]) -> dict[str, list[Fields]]:
 
 def _balancing(items: Iterable[Item], final: State) -> Iterator[Problem]:
     """Yield what load balancers could not serve: a VIP without a router's number, a pool of two modes."""
-    mine = [item for item in items if item.kind in ("vip", "vip_lb", "lb_pool")]
+    mine = [item for item in items if item.kind in ("vip", "lb_pool")]
     carried = {fields["vip"] for fields in final["vip_lb"].values()} if mine else set()
     modes: dict[str, set[str]] = {}
     for fields in final["lb_pool"].values() if mine else ():
         if fields.get("placement"):
             modes.setdefault(fields["placement"], set()).add(fields.get("mode", "http"))
     for item in mine:
-        vip = item.fields["vip"] if item.kind == "vip_lb" else item.key
         fields = final[item.kind][item.key]
-        if item.kind != "lb_pool":
-            if vip in carried and vip in final["vip"] and not final["vip"][vip].get("vrrp_id"):
-                yield Problem(item.where("vrrp_id"), f"VIP {vip} has load balancers and needs vrrp_id")
+        if item.kind == "vip":
+            if item.key in carried and not fields.get("vrrp_id"):
+                yield Problem(item.where("vrrp_id"), f"VIP {item.key} has load balancers and needs vrrp_id")
         elif len(modes.get(fields.get("placement") or "", ())) > 1:
             words = f"the pools of placement {fields['placement']} must have one mode, http or tcp"
             yield Problem(item.where("mode"), words)

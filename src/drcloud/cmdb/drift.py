@@ -116,9 +116,9 @@ def _running(observed: Observed) -> set[tuple[str, str, str]]:
     }
 
 
-def read(session: Session) -> Observed:
-    """Read what should run and what was seen; one query for each."""
-    return Observed(dict(_desired(session)), _instances(session), _looks(session))
+def read(session: Session, host: str | None = None) -> Observed:
+    """Read what should run and what was seen, on all hosts or on one; one query for each."""
+    return Observed(dict(_desired(session)), _instances(session, host), _looks(session, host))
 
 
 def token(session: Session) -> str:
@@ -144,15 +144,19 @@ def _desired(session: Session) -> Iterator[tuple[Where, Desired]]:
         yield (app, env), Desired(*values)
 
 
-def _instances(session: Session) -> dict[tuple[str, str, str], list[Seen]]:
+def _instances(session: Session, only: str | None) -> dict[tuple[str, str, str], list[Seen]]:
     columns = [getattr(Instance, name) for name in Seen.__slots__]
     query = select(Host.name, Instance.app, Instance.env, *columns).join(Instance.host)
+    if only is not None:
+        query = query.where(Host.name == only)
     found: dict[tuple[str, str, str], list[Seen]] = defaultdict(list)
     for host, app, env, *values in session.execute(query.order_by(Instance.name)):
         found[host, app, env].append(Seen(*values))
     return dict(found)
 
 
-def _looks(session: Session) -> dict[str, datetime]:
-    rows = session.execute(select(Host.name, Observation.observed_at).join(Observation.host))
-    return {row[0]: row[1] for row in rows}
+def _looks(session: Session, only: str | None) -> dict[str, datetime]:
+    query = select(Host.name, Observation.observed_at).join(Observation.host)
+    if only is not None:
+        query = query.where(Host.name == only)
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -13,10 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 
 from drcloud.cmdb import assembly, history, hosts, importer, lookup, past, snapshot
 from drcloud.cmdb.assembly import Wanted
+from drcloud.cmdb.declared import Certificate, FirewallZone, LbPool, Vip
 from drcloud.cmdb.options import parse
 from drcloud.cmdb.selection import Selection
 from drcloud.cmdb.store import Store
@@ -38,17 +39,24 @@ def fleet() -> dict[str, Any]:
             {"code": "b", "rooms": [{"code": "r1", "racks": ["x"]}]},
         ],
         "environments": [{"name": "qa"}, {"name": "prod"}],
-        "prefixes": [{"cidr": "10.0.0.0/24"}],
+        "firewall_zones": [{"name": "office", "allows": ["ssh", "log"]}, {"name": "empty"}],
+        "prefixes": [
+            {"cidr": "10.0.0.0/24", "zone": "office"},
+            {"cidr": "10.0.0.0/8", "aggregate": True, "zone": "office"},
+            {"cidr": "fd00::/64", "zone": "office"},
+        ],
+        "addresses": [{"address": f"10.0.0.{number}", "purpose": "vip"} for number in (41, 42)],
         "registries": [{"name": "main", "host": "infra-1", "port": 5000}],
         "hosts": [
             host("gate-1", "bastion", "a/r1/x", 1),
             host("gate-2", "bastion", "b/r1/x", 2, ssh={"via": "gate-1"}),
             host("dk-1", "docker", "a/r1/x", 11, ssh={"via": "gate-1"}, attrs={"team": "支付"}),
-            host("dk-2", "docker", "a/r1/y", 12, serial="S2", block_devices=DISKS),
+            host("dk-2", "docker", "a/r1/y", 12, serial="S2", block_devices=DISKS, bridges=BRIDGES),
             host("dk-3", "docker", "b/r1/x", 13, ssh={"via": "gate-2"}, state="active"),
             host("dk-4", "docker", None, 14, state="retired"),
             host("lb-1", "lb", "a/r1/y", 21, ssh={"via": "gate-1"}),
             host("lb-2", "lb", "b/r1/x", 22, ssh={"via": "gate-2"}),
+            host("lb-3", "lb", None, 23, state="retired"),
             host("infra-1", "infra", "a/r1/y", 31),
         ],
         "apps": [{"name": "portal", "spec": HEALTHY}, {"name": "ledger", "spec": HEALTHY}],
@@ -63,10 +71,36 @@ def fleet() -> dict[str, Any]:
             {"app": "portal", "env": "qa", "hosts": ["dk-2"], "lb_port": 81, "lbs": ["lb-1", "lb-2"]},
             {"app": "ledger", "env": "prod", "hosts": ["dk-2", "dk-3"]},
         ],
+        "vips": [
+            {"name": "www", "address": "10.0.0.41", "vrrp_id": 51, "lbs": ["lb-2", "lb-3", "lb-1"]},
+            {"name": "idle", "address": "10.0.0.42"},
+        ],
+        "certificates": [
+            certificate("www", "1", pem="file:/www.pem", private_key="file:/www.key"),
+            certificate("root", "2", pem="file:/ca.pem", purpose="ca"),
+            certificate("dk-2", "3", host="dk-2", purpose="engine-api"),
+        ],
+        "lb_pools": [
+            {"name": "tls", "vip": "www", "port": 443, "placement": "portal@prod", "certificate": "www"},
+            {"name": "idle", "vip": "idle", "port": 80, "placement": "portal@prod"},
+            {"name": "free", "vip": "www", "port": 9000, "mode": "tcp"},
+        ],
     }
 
 
-DISKS = [{"path": "/dev/sdc", "purpose": "raw"}, {"path": "/dev/sdb", "purpose": "spare"}]
+def certificate(name: str, digit: str, **more: str) -> dict[str, Any]:
+    end = {"not_after": "2027-03-01T08:00:00+08:00", "fingerprint": digit * 64}
+    return {"name": name, "subject": f"CN={name}", "issuer": "CN=root", **end, **more}
+
+
+DISKS = [
+    {"path": "/dev/sdc", "purpose": "raw"},
+    {"path": "/dev/sdb", "purpose": "app-volume", "mount": "/srv/p", "filesystem": "xfs", "app": "portal"},
+]
+BRIDGES = [
+    {"name": "br0", "mode": "uplink", "nic": "eth0", "containers": "10.64.0.0/16", "mtu": 9000},
+    {"name": "apps", "mode": "nat"},
+]
 CHOICES: dict[str, list[tuple[str, ...]]] = {
     "state": [(), ("active",), ("retired", "planned")],
     "idc": [(), ("b",)],
@@ -148,6 +182,59 @@ def test_a_selected_load_balancer_lists_all_members_of_its_pools(store: Store) -
     assert set(found.groups.members) == {"role_lb", "state_planned", "rack_a_r1_y", "rack_b_r1_x"}
 
 
+def test_the_edge_reaches_those_whom_it_concerns(store: Store) -> None:
+    found = assembly.read(store, Wanted(parse({}))).inventory
+    balancer, other, docker = (found.hosts[name] for name in ("lb-2", "lb-1", "dk-2"))
+    vip = {"name": "www", "address": "10.0.0.41", "prefix_length": 24, "vrrp_id": 51, "lbs": ["lb-2", "lb-1"]}
+    assert balancer["dr_vips"] == other["dr_vips"] == [vip]
+    www = {
+        **{"name": "www", "subject": "CN=www", "issuer": "CN=root", "not_after": "2027-03-01T00:00:00Z"},
+        **{"fingerprint": "1" * 64, "pem": "file:/www.pem", "private_key": "file:/www.key"},
+        **{"host": None, "purpose": None},
+    }
+    pools = {pool["name"]: (pool["mode"], pool["binds"]) for pool in balancer["dr_lb_pools"]}
+    assert pools == {
+        "portal_prod": ("http", [{"vip": "www", "address": "10.0.0.41", "port": 443, "certificate": www}]),
+        "portal_qa": ("http", []),
+    }
+    assert docker["dr_bridges"] == [
+        {
+            **{"name": "apps", "mode": "nat", "nic": None, "containers": None},
+            **{"length": 24, "mtu": None, "ipv6": None},
+        },
+        {
+            **{"name": "br0", "mode": "uplink", "nic": "eth0", "containers": "10.64.0.0/16"},
+            **{"length": 28, "mtu": 9000, "ipv6": None},
+        },
+    ]
+    assert docker["dr_block_devices"][0] == {
+        **{"path": "/dev/sdb", "serial": None, "wwn": None, "purpose": "app-volume"},
+        **{"filesystem": "xfs", "mount": "/srv/p", "uuid": None, "app": "portal"},
+    }
+    for name in ("dk-1", "lb-1"):
+        assert "dr_bridges" not in found.hosts[name]
+    assert not {"dr_vips", "dr_lb_pools"} & docker.keys()
+    assert found.everywhere["dr_firewall_zones"] == [
+        {"name": "empty", "prefixes": [], "allows": []},
+        {
+            "name": "office",
+            "prefixes": ["10.0.0.0/8", "10.0.0.0/24", "fd00::/64"],
+            "allows": ["ssh", "log"],
+        },
+    ]
+    assert [one["name"] for one in found.everywhere["dr_certificates"]] == ["root"]
+    assert found.everywhere["dr_registries"][0]["host"] == "infra-1"
+
+
+def test_what_a_source_does_not_want_is_not_read(store: Store) -> None:
+    with queries() as few:
+        found = assembly.read(store, Wanted(parse({"fields": ["role"]}))).inventory
+    with queries() as many:
+        assembly.read(store, Wanted(parse({})))
+    assert len(many) - len(few) == 4  # disks, bridges, VIPs, pools
+    assert not {"dr_vips", "dr_bridges"} & {name for one in found.hosts.values() for name in one}
+
+
 UNKNOWN: list[tuple[dict[str, Any], str]] = [
     ({"idc": ["c"]}, "option idc: there is no IDC 'c': known are a, b"),
     ({"env": ["prd"]}, "option env: there is no environment 'prd': did you mean prod?"),
@@ -173,8 +260,16 @@ def test_the_past_is_what_was_read_then_host_keys_included(store: Store, tmp_pat
         hosts.transition(session, dk, "maintenance")
         gate.ssh_via = None
         dk.attrs = {"team": "x"}
-        for disk in lookup.host(session, "dk-2").block_devices:
-            session.delete(disk)
+        for part in (*lookup.host(session, "dk-2").block_devices, *lookup.host(session, "dk-2").bridges):
+            session.delete(part)
+        for row in session.scalars(select(FirewallZone)):
+            row.allows = ["ping"]
+        for row in session.scalars(select(LbPool)):
+            session.delete(row)
+        for vip in session.scalars(select(Vip)):
+            session.delete(vip)
+        for certificate in session.scalars(select(Certificate)):
+            session.delete(certificate)
         session.delete(lookup.placement(session, "ledger", "prod"))
     assert assembly.read(store, wanted) != before
     for moment in (str(seq), "ticket:CHG-7"):

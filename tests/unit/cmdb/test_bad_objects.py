@@ -168,6 +168,100 @@ CASES = {
         "2: hosts[0].state: host dk-01 is active and cannot become retired: "
         "from there it can become maintenance or quarantined",
     ),
+    "a service that no firewall knows": (
+        "firewall_zones: [{name: dmz, allows: [shh]}]",
+        "2: firewall_zones[0].allows[0]: must be one of ",
+    ),
+    "a VIP on a Docker host": (
+        "vips: [{name: www, address: 10.90.1.100, lbs: [dk-01]}]",
+        "2: vips[0].lbs[0]: host dk-01 has the role docker: a VIP needs the role lb",
+    ),
+    "a VIP without a router's number": (
+        "addresses: [{address: 10.90.1.101, purpose: vip}]\n"
+        "vips: [{name: www2, address: 10.90.1.101, lbs: [lb-01]}]",
+        "3: vips[0].vrrp_id: VIP www2 has load balancers and needs vrrp_id",
+    ),
+    "a pool of another mode": (
+        "lb_pools: [{name: x, vip: www, port: 81, mode: tcp, placement: demo@prod}]",
+        "2: lb_pools[0].mode: the pools of placement demo@prod must have one mode, http or tcp",
+    ),
+    "a certificate of an unknown host": (
+        "certificates: [{name: www, subject: a, issuer: b, not_after: 2027-01-01T00:00:00Z, "
+        f"host: lb-07, fingerprint: '{'1' * 64}'}}]",
+        "2: certificates[0].host: there is no host 'lb-07' in the file or the CMDB: did you mean ",
+    ),
+}
+DISK = "block_devices: [{path: /dev/sdz, "
+TO = "containers: 10.91.0.0/16"
+# Parts of dk-01, and what is said of them.
+PARTS = {
+    "a mount that is no app's": (
+        DISK + "purpose: raw, mount: /srv/a}]",
+        "block_devices[0].mount: only an app-volume is mounted where the CMDB says, "
+        "dk-01:/dev/sdz has the purpose raw",
+    ),
+    "a mount without a root": (
+        DISK + "purpose: app-volume, mount: srv}]",
+        "block_devices[0].mount: 'srv' is no absolute path without spaces of at most 255 characters",
+    ),
+    "a mount that goes up": (
+        DISK + "purpose: app-volume, mount: /srv/../etc}]",
+        "block_devices[0].mount: '/srv/../etc' goes up or nowhere: write the path without . and ..",
+    ),
+    "a mount that is taken": (
+        DISK + "purpose: app-volume, mount: /a}, {path: /dev/sdy, purpose: app-volume, mount: /a}]",
+        "block_devices[1].mount: mount point /a of host dk-01 belongs to block_device dk-01:/dev/sdz already",
+    ),
+    "a file system on a spare disk": (
+        DISK + "purpose: spare, filesystem: xfs}]",
+        "block_devices[0].filesystem: a disk of the purpose spare gets no file system, "
+        "as dk-01:/dev/sdz would",
+    ),
+    "a file system of another kind": (
+        DISK + "purpose: docker-data, filesystem: btrfs}]",
+        "block_devices[0].filesystem: must be one of 'xfs' or 'ext4', not 'btrfs'",
+    ),
+    "a disk for an unknown app": (
+        DISK + "purpose: app-volume, app: redsi}]",
+        "block_devices[0].app: there is no app 'redsi' in the file or the CMDB: did you mean redis?",
+    ),
+    "a uuid that is none": (
+        DISK + "purpose: docker-data, uuid: A-B}]",
+        "block_devices[0].uuid: 'A-B' is no UUID in small letters of at most 36 characters",
+    ),
+    "an uplink without a nic": (
+        f"bridges: [{{name: br1, mode: uplink, {TO}}}]",
+        "bridges[0].nic: bridge dk-01/br1 is an uplink: say which nic it takes over",
+    ),
+    "an uplink without addresses": (
+        "bridges: [{name: br1, mode: uplink, nic: eth1}]",
+        "bridges[0].containers: bridge dk-01/br1 is an uplink: say which aggregate its containers' "
+        "addresses come from",
+    ),
+    "a nic of a nat bridge": (
+        "bridges: [{name: br1, mode: nat, nic: eth1}]",
+        "bridges[0].nic: bridge dk-01/br1 is of mode nat and takes over no nic",
+    ),
+    "a nic in two bridges": (
+        f"bridges: [{{name: b1, mode: uplink, nic: e0, {TO}}}, {{name: b2, mode: uplink, nic: e0, {TO}}}]",
+        "bridges[1].nic: nic e0 of host dk-01 belongs to bridge dk-01/b1 already",
+    ),
+    "a bridge with a long name": (
+        "bridges: [{name: b123456789012345, mode: nat}]",
+        "bridges[0].name: 'b123456789012345' is no name of a network interface of at most 15 characters",
+    ),
+    "an aggregate too small for the usual subnet": (
+        "bridges: [{name: br1, mode: nat, containers: 10.91.0.0/24}]",
+        "bridges[0].length: 10.91.0.0/24 has no subnets of length /24: say which it has",
+    ),
+    "an IPv6 prefix that is none": (
+        "bridges: [{name: br1, mode: nat, ipv6: 10.91.0.0/24}]",
+        "bridges[0].ipv6: 10.91.0.0/24 is no IPv6 prefix",
+    ),
+}
+CASES |= {
+    name: (f"hosts: [{{name: dk-01, role: docker, address: 10.90.0.11, {part}}}]", f"2: hosts[0].{said}")
+    for name, (part, said) in PARTS.items()
 }
 
 
