@@ -165,3 +165,15 @@ def test_credentials_are_those_of_the_images_registry(tmp_path):
     assert (found["username"], found["password"]) == ("drcloud", "a:b")
     assert _engine.credentials(str(file), "other:5000/x@sha256:0") is None
     assert _engine.credentials(str(tmp_path / "none.json"), "10.0.0.1:5000/x@sha256:0") is None
+
+
+def test_the_engine_logs_with_the_labels_that_the_central_log_files_by():
+    marks = _instance.labels("drcloud", **VALUES)
+    wanted = _instance.payload("image", SPEC, marks, {"address": "10.90.0.11", "port": 20000}, "dk-01")
+    config = wanted["HostConfig"]["LogConfig"]
+    # No type of our own: the engine's own driver stays.
+    assert config["Type"] == ""
+    assert [name.rpartition(".")[2] for name in config["Config"]["labels"].split(",")] == [
+        "app", "env", "slot", "tag", "revision",
+    ]  # fmt: skip
+    assert set(config["Config"]["labels"].split(",")) <= set(marks)

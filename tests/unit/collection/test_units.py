@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _units
@@ -62,3 +65,14 @@ def test_the_least_that_leaves_it_running_on_what_it_should_have_read(
 
 def test_a_unit_file_that_changed_is_read_again_first():
     assert _units.decide(unit(NeedDaemonReload="yes")).daemon_reload
+
+
+def test_a_file_that_is_newer_than_the_start_was_not_read(tmp_path):
+    started = time.monotonic() - 60
+    running = unit(ActiveEnterTimestampMonotonic=str(int(started * 1e6)))
+    path = tmp_path / "config"
+    path.write_text("")
+    assert _units.outdated(running, str(path))
+    os.utime(path, (time.time() - 61, time.time() - 61))
+    assert not _units.outdated(running, str(path))
+    assert not _units.outdated(running, str(tmp_path / "missing"))

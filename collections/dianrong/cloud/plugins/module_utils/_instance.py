@@ -9,6 +9,8 @@ from __future__ import annotations
 LABEL = "com.dianrong.cloud."
 MARK = LABEL + "cmdb"
 KNOWN = ("app", "env", "tag", "digest", "revision", "deployment", "slot")
+# What the log driver keeps of the labels with each line; the central log files by it.
+LOGGED = ("app", "env", "slot", "tag", "revision")
 SUFFIXES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 SCRATCH = "rw,nosuid,nodev,noexec,size=64m"
 SHORT = 8
@@ -80,6 +82,8 @@ def host_config(spec, bindings):
     resources = spec.get("resources") or {}
     config = {
         "PortBindings": bindings,
+        # The engine's own driver, whichever it is: journald on hosts of docker_engine.
+        "LogConfig": {"Type": "", "Config": {"labels": ",".join(LABEL + name for name in LOGGED)}},
         "RestartPolicy": {"Name": "unless-stopped"},
         "ReadonlyRootfs": bool(spec["read_only"]),
         "CapDrop": ["ALL"],

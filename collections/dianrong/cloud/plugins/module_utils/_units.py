@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -79,6 +80,14 @@ def read(module, name):
 def started_at(unit):
     """Return when the unit became active, in seconds of the wall clock as it is now."""
     return time.time() - time.monotonic() + unit.entered
+
+
+def outdated(unit, path):
+    """Tell whether a file changed after the unit became active; one that is not there did not."""
+    try:
+        return os.stat(path).st_mtime > started_at(unit)
+    except FileNotFoundError:
+        return False
 
 
 def decide(unit, restart=False, reload=False):

@@ -27,6 +27,13 @@ options:
       - Something has changed that the unit takes over only when it restarts.
     type: bool
     default: false
+  reads:
+    description:
+      - Files that the unit takes over only when it restarts. One that is newer than the unit's last start
+        restarts it, so a run that was interrupted after it wrote them is picked up by the next.
+    type: list
+    elements: path
+    default: []
   reload:
     description:
       - Something has changed for which a reload is enough.
@@ -65,6 +72,7 @@ EXAMPLES = r"""
   dianrong.cloud.systemd_unit:
     name: docker-registry.service
     restart: "{{ registry_files is changed }}"
+    reads: [/etc/drcloud/registry/config.yml]
     listens_on: 5000
 """
 
@@ -113,6 +121,7 @@ def ensure(module):
         )
     # A unit whose file changed on disk runs on the old one until it restarts.
     restart = given["restart"] or (unit.stale and given["when_stale"] == "restart")
+    restart = restart or any(_units.outdated(unit, path) for path in given["reads"])
     steps = _units.decide(unit, restart=restart, reload=given["reload"] or unit.stale)
     if not module.check_mode:
         _units.apply(module, unit, steps)
@@ -129,6 +138,7 @@ def main():
         argument_spec={
             "name": {"type": "str", "required": True},
             "restart": {"type": "bool", "default": False},
+            "reads": {"type": "list", "elements": "path", "default": []},
             "reload": {"type": "bool", "default": False},
             "when_stale": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
             "listens_on": {"type": "int"},
