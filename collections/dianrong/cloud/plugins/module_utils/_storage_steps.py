@@ -177,9 +177,9 @@ class Work:
 
     def stop_engine(self):
         """Stop the engine, and keep it stopped until we start it or the host boots."""
-        if _known(_storage_plan.ENGINE):
-            run("systemctl", "mask", "--runtime", "--quiet", _storage_plan.ENGINE, SOCKET)
-            run("systemctl", "stop", SOCKET, _storage_plan.ENGINE)
+        if units := _engine_units():
+            run("systemctl", "mask", "--runtime", "--quiet", *units)
+            run("systemctl", "stop", *units)
         users = _disk_uses.users_of(self.point)
         if users:
             raise StorageError(f"{self.point} is still in use: {', '.join(users[:SHOWN])}")
@@ -277,9 +277,8 @@ class Work:
 
     def start_engine(self):
         """Let the engine run again, if it ran before the data was moved."""
-        if not _known(_storage_plan.ENGINE):
-            return
-        run("systemctl", "unmask", "--runtime", "--quiet", _storage_plan.ENGINE, SOCKET)
+        if units := _engine_units():
+            run("systemctl", "unmask", "--runtime", "--quiet", *units)
         if self.engine:
             run("systemctl", "start", _storage_plan.ENGINE)
 
@@ -326,8 +325,10 @@ def _active(unit):
     return _state(unit, "ActiveState") in ("active", "activating", "reloading", "deactivating")
 
 
-def _known(unit):
-    return _state(unit, "LoadState") not in ("not-found", "")
+def _engine_units():
+    """Return the engine's socket and service, as far as this host has them."""
+    units = (SOCKET, _storage_plan.ENGINE)
+    return [unit for unit in units if _state(unit, "LoadState") not in ("not-found", "")]
 
 
 def _state(unit, name):
