@@ -21,7 +21,7 @@ def script(plan, host, changes, enabled):
     lines += [_file_back(change) for change in changes]
     for name in sorted({*plan.taken, *plan.release}):
         lines.append(_wish_back(name, enabled.get(name, False)))
-    lines.append('[ "$1" != boot ] || exit 0')
+    lines += ["sync", '[ "$1" != boot ] || exit 0']
     lines.append("systemctl daemon-reload")
     lines += [f"docker network rm {network.name} || true" for network in plan.create]
     for name in sorted({*plan.taken, *plan.release}):

@@ -99,7 +99,10 @@ ip link set dev {name} mtu {uplink.mtu} up
 ip address flush dev {nic}
 ip link set dev {nic} master {name}
 ip -4 address flush dev {name}
-{_carry(name, uplink.addresses, uplink.routes)}"""
+{_carry(name, uplink.addresses, uplink.routes)}
+# Docker lets packets for loopback addresses in at its bridges (route_localnet); here the wire is behind.
+{_loopback(name, "C")} 2> /dev/null || {_loopback(name, "I")}
+"""
 
 
 def release(name, taken):
@@ -107,9 +110,11 @@ def release(name, taken):
     nic = taken.nic
     return f"""ip link set dev {nic} nomaster
 ! {_there(name)} || ip link delete dev {name}
+{_loopback(name, "D")} 2> /dev/null || true
 ip link set dev {nic} mtu {taken.mtu} up
 ip -4 address flush dev {nic}
-{_carry(nic, taken.addresses, taken.routes)}"""
+{_carry(nic, taken.addresses, taken.routes)}
+"""
 
 
 def unit(uplink):
@@ -170,6 +175,10 @@ def load(text):
     return Taken(found["nic"], found["mtu"], tuple(found["addresses"]), routes)
 
 
+def _loopback(link, verb):
+    return f"iptables -w -t raw -{verb} PREROUTING -i {link} -d 127.0.0.0/8 -j DROP"
+
+
 def _there(link):
     return f"ip link show dev {link} > /dev/null 2>&1"
 
@@ -181,7 +190,7 @@ def _carry(link, addresses, routes):
     ]
     # Routes to routers first, then those that lead through them.
     lines += [_route(link, route) for route in sorted(routes, key=lambda route: route.via is not None)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _route(link, route):
