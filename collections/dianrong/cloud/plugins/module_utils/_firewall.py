@@ -187,7 +187,8 @@ def _covers(pattern, name):
 
 
 def _uplinks(bridges):
-    declared = [bridge.get("containers") for bridge in bridges if bridge["mode"] == "uplink"]
+    uplinks = [bridge for bridge in bridges if bridge["mode"] == "uplink"]
+    declared = [bridge.get(key) for bridge in uplinks for key in ("containers", "ipv6")]
     found = [ipaddress.ip_network(text) for text in declared if text]
     return tuple(
         net

@@ -25,10 +25,10 @@ MATCHES = {
 COMMENT = 127
 # RFC 4890, 4.4.1: without these IPv6 does not work. Neighbour discovery and multicast listeners stay on
 # their link.
-ICMPV6_NEEDED = (
-    "destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-router-solicit, "
-    "nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query, mld-listener-report, "
-    "mld-listener-done, mld2-listener-report"
+NEEDED = (
+    "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, "
+    "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, "
+    "mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report }"
 )
 LIMIT = "limit rate 10/minute burst 20 packets"
 
@@ -135,7 +135,7 @@ def _input(made):
     # Docker turns route_localnet on, after which neighbours could reach what listens on the loopback only.
     yield 'ip daddr 127.0.0.0/8 counter drop comment "loopback from outside"'
     yield 'ct state invalid counter drop comment "invalid"'
-    yield f'icmpv6 type {{ {ICMPV6_NEEDED} }} counter accept comment "IPv6 needs it"'
+    yield f'{NEEDED} counter accept comment "IPv6 needs it"'
     yield 'ip6 saddr fe80::/10 udp dport 546 counter accept comment "DHCPv6 answers"'
     yield 'ip protocol igmp counter accept comment "multicast groups"'
     yield from made.extra_rules
@@ -159,6 +159,8 @@ def _forward(made):
     yield from (f'oifname "{name}" counter drop comment "not published"' for name in inside)
     for prefix in made.containers.networks:
         here = _address([prefix], "daddr")
+        if prefix.version == 6:
+            yield f'{here} {NEEDED} counter accept comment "IPv6 needs it"'
         yield from _uplink(made, here, prefix.version)
         yield f'{here} counter drop comment "apps not for this zone"'
 
@@ -166,7 +168,17 @@ def _forward(made):
 def _uplink(made, here, version):
     """Containers with addresses of their own: for zones that may use apps, whatever the port."""
     for zone, prefixes in _firewall.steps(made.owners):
-        if prefixes[0].version == version:
-            verdict = "accept" if "apps" in made.allows[zone] else "drop"
-            comment = _comment(f"{zone}: apps with addresses of their own")
-            yield f"{here} {_address(prefixes, 'saddr')} counter {verdict} comment {comment}"
+        if prefixes[0].version != version:
+            continue
+        match = f"{here} {_address(prefixes, 'saddr')}"
+        comment = _comment(f"{zone}: apps with addresses of their own")
+        if "apps" in made.allows[zone]:
+            yield f"{match} counter accept comment {comment}"
+            continue
+        if "ping" in made.allows[zone]:
+            yield f"{match} {_echo(version)} counter accept comment {_comment(f'{zone}: ping')}"
+        yield f"{match} counter drop comment {comment}"
+
+
+def _echo(version):
+    return MATCHES["ping"][0 if version == 4 else 1]

@@ -59,8 +59,8 @@ options:
     description:
       - Bridges of containers, as the CMDB declares them. Containers on an uplink have addresses of their own;
         zones that may use V(apps) reach them at any port.
-      - Of each, its C(name), its C(mode) V(nat) or V(uplink) and the network C(containers) in CIDR notation
-        are read.
+      - Of each, its C(name), its C(mode) V(nat) or V(uplink) and the networks C(containers) and C(ipv6) in
+        CIDR notation are read.
     type: list
     elements: dict
     default: []
