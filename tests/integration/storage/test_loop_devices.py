@@ -133,7 +133,10 @@ def test_a_device_that_is_written_after_it_was_looked_at_is_left_alone(loop: str
     assert carried(loop) == []
 
 
-def test_a_device_that_is_claimed_after_it_was_looked_at_is_left_alone(loop: str):
+def test_a_device_that_is_claimed_after_it_was_looked_at_is_left_alone(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_storage_steps, "PATIENCE", 0.3)
     made, disk = planned(loop)
     with ExitStack() as held:
         descriptor = os.open(loop, os.O_RDONLY | os.O_EXCL)
@@ -160,6 +163,19 @@ def refused(node: str) -> str:
     with pytest.raises(_storage_plan.RefusalError) as error:
         planned(node)
     return str(error.value)
+
+
+def test_data_that_nothing_recognises_is_seen(loop: str):
+    with open(loop, "r+b") as device:
+        device.seek(8 * MIB)
+        device.write(b"page of a database")
+    assert f"is not blank: nothing is recognised, but there is data at byte {8 * MIB}" in refused(loop)
+
+
+def test_a_loop_device_has_no_serial_to_agree_with(loop: str):
+    wanted = _storage_plan.Declared("spare", path=loop, serial="S3Z8NB0K")
+    with pytest.raises(_disks.DiskError, match="it has no serial, and the CMDB declares S3Z8NB0K"):
+        _storage_look.find([wanted])
 
 
 def test_a_mount_in_another_namespace_is_seen(loop: str, tmp_path: Path):

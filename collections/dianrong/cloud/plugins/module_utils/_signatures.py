@@ -192,7 +192,8 @@ def _samples(start, end):
 
 
 def _first_odd(data):
-    return next((place for place, byte in enumerate(data) if byte != data[0]), 0)
+    fill = data[0] if data[0] in (0x00, 0xFF) else 0x00
+    return next(place for place, byte in enumerate(data) if byte != fill)
 
 
 def _described(read, found):

@@ -132,7 +132,7 @@ def _place(declared, disk, mounts):
     )
     if top is not None or not os.path.isdir(point) or not os.listdir(point):
         return place
-    users = tuple(one for one in _disk_uses.users_of(point) if os.path.dirname(one) != point)
+    users = tuple(_disk_uses.users_of(point))
     docker = declared.purpose == "docker-data"
     used = _tree.used(point) if docker else 0
     return dataclasses.replace(place, entries=len(os.listdir(point)), used=used, users=users)

@@ -287,7 +287,7 @@ def _plan_format(declared, seen, standing, host):
         )
     record = known(seen.record, declared, seen)
     if standing == "half":
-        kind, number = record.filesystem, record.uuid
+        kind, number = declared.filesystem or record.filesystem, record.uuid
     else:
         generation = 1 + (seen.record.generation if seen.record else 0)
         number = uuid_of(host, declared, seen.size, generation)

@@ -16,6 +16,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import time
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import (
     _disk_uses,
@@ -28,6 +29,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import (
 
 SOCKET = "docker.socket"
 SHOWN = 3
+# Seconds in which a passer-by such as udev lets go of a device.
+PATIENCE = 5.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ZEROS = bytes(1 << 20)
 # ioctl(2) that has the kernel read the partition table again (linux/fs.h).
@@ -56,28 +59,13 @@ def run(*command):
 def carry_out(plan, disk, after=lambda step: None):
     """Take the steps of a plan; ``after`` is called with the name of each one that is done."""
     work = Work(plan, disk)
-    with contextlib.ExitStack() as held:
-        if "format" in plan.steps:
-            held.enter_context(locked(plan.seen.node))
+    with contextlib.closing(work):
         for step in plan.steps:
             try:
                 work.take(step)
             except (OSError, StorageError) as error:
                 raise StorageError(f"{plan.declared.label}: {step}: {error}{work.retreat()}") from error
             after(step)
-
-
-@contextlib.contextmanager
-def locked(node):
-    """Hold the lock that keeps udev and partitioning tools off (systemd, "Locking Block Device Access")."""
-    descriptor = os.open(node, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise StorageError(f"block device {node}: another program holds its lock") from error
-    finally:
-        os.close(descriptor)
 
 
 class Work:
@@ -93,6 +81,20 @@ class Work:
         record = _storage_plan.known(plan.seen.record, plan.declared, plan.seen)
         self.engine = record.engine if record else False
         self.generation = plan.seen.record.generation if plan.seen.record else 0
+        self.lock = None
+
+    def close(self):
+        """Let go of the device."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
+
+    def _hold(self):
+        """Hold the lock that keeps udev and other tools off (systemd, "Locking Block Device Access")."""
+        if self.lock is None:
+            self.lock = os.open(self.node, os.O_RDONLY | os.O_CLOEXEC)
+            if _patiently(lambda: _taken(self.lock)):
+                raise StorageError("another program holds its lock")
 
     def take(self, step):
         """Take one step by its name."""
@@ -133,6 +135,7 @@ class Work:
 
     def wipe(self):
         """Overwrite all places where a signature may stand, and both ends of the device."""
+        self._hold()
         size = self.plan.seen.size
         with _exclusive(self.node) as descriptor:
             places = [(at, length) for at, length in _signatures.regions(size) if length > _signatures.SAMPLE]
@@ -146,6 +149,7 @@ class Work:
 
     def format(self):
         """Make the file system, after a last look while nobody else can claim the device."""
+        self._hold()
         self._look_again()
         seen = self.plan.seen
         again = bool(seen.signatures or seen.stain is not None or "wipe" in self.plan.steps)
@@ -160,12 +164,14 @@ class Work:
             found = _signatures.file_system(read)
         if found is None or (found.name, found.uuid) != (kind, number):
             raise StorageError(f"{command[0]} ended, but the device carries {found}")
-        _link_by_uuid(number, self.node)
+        # udev looks at the new file system only when the lock is gone.
+        self.close()
 
     def _look_again(self):
         """Refuse a device that is no longer what the plan was made for."""
         seen = self.plan.seen
-        users = _disk_uses.uses(self.disk, self.node)
+        # udev may just be having a look, at what a wipe wrote for one.
+        users = _patiently(lambda: _disk_uses.uses(self.disk, self.node))
         if users:
             raise StorageError(f"in use by now: {'; '.join(users)}")
         if "wipe" in self.plan.steps:
@@ -294,6 +300,22 @@ class Work:
                 f"; nothing of {self.point} was changed, but the engine could not be started again: {error}"
             )
         return f"; nothing of {self.point} was changed, and the engine is as it was before"
+
+
+def _patiently(look):
+    """Return what ``look`` finds: nothing as soon as there is nothing, else what it found last."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _taken(descriptor):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _account(name):
