@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from drcloud.cmdb.appspec import AppSpec
@@ -12,6 +11,8 @@ from drcloud.cmdb.base import Document
 
 # Suffixes of a container's memory limit, as Docker reads them: powers of 1024.
 UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
+# Block devices that are only views of others: told where the CMDB declares them.
+NO_DISKS = ("loop", "dm-", "md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ def _disks(declared: Sequence[Document], seen: Iterable[Mapping[str, Any]]) -> t
         one = next((one for one in left.values() if _is(disk, one)), {})
         left.pop(one.get("name"), None)
         found.append(Disk(disk, one.get("name"), one.get("size"), one.get("model")))
-    return (*found, *(Disk(None, one["name"], one["size"], one.get("model")) for one in left.values()))
+    others = (one for name, one in left.items() if not name.startswith(NO_DISKS))
+    return (*found, *(Disk(None, one["name"], one["size"], one.get("model")) for one in others))
 
 
 def _is(declared: Document, seen: Mapping[str, Any]) -> bool:
@@ -115,4 +117,4 @@ def _is(declared: Document, seen: Mapping[str, Any]) -> bool:
     for name in ("serial", "wwn"):
         if declared[name]:
             return bool(declared[name] == seen.get(name))
-    return bool(PurePosixPath(declared["path"]) == PurePosixPath("/dev", seen["name"]))
+    return declared["path"] in (f"/dev/{seen['name']}", *seen.get("paths", ()))

@@ -102,7 +102,7 @@ def test_a_reader_sees_one_state_and_cannot_write(store: Store) -> None:
 def test_constraints_hold_in_the_database(store: Store) -> None:
     importer.import_file(store, LAB)
     with pytest.raises(InvalidInputError, match="inside_prefix"), store.write(reason="x") as session:
-        prefix = session.scalars(select(Prefix)).one()
+        prefix = session.scalars(select(Prefix).where(Prefix.cidr == "10.90.0.0/25")).one()
         session.add(Address(address="192.0.2.1", prefix=prefix, host=Host(name="x", role="docker")))
     with pytest.raises(InvalidInputError, match=r"host\.name|host_name"), store.write(reason="x") as session:
         session.add(Host(name="dk-01", role="docker"))

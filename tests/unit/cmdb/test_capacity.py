@@ -65,6 +65,7 @@ def test_disks_are_known_by_serial_wwn_or_path_in_that_order() -> None:
         {**UNKNOWN, "wwn": "0x5", "purpose": "raw"},
         {**UNKNOWN, "path": "/dev/sdd", "purpose": "spare"},
         {**UNKNOWN, "path": "/dev/disk/by-id/x", "purpose": "spare"},
+        {**UNKNOWN, "path": "/dev/disk/by-id/y", "purpose": "spare"},
     ]
     facts = {
         "block_devices": [
@@ -73,6 +74,8 @@ def test_disks_are_known_by_serial_wwn_or_path_in_that_order() -> None:
             seen("sdb", serial="S2"),
             seen("sdc", serial="S1", size=2 * GIB),
             seen("sdd", wwn="0x5", size=3 * GIB),
+            seen("loop3", paths=["/dev/loop3", "/dev/disk/by-id/y"], size=4 * GIB),
+            seen("loop4", paths=["/dev/loop4"]),
         ]
     }
     found = capacity.of(facts, [], declared).disks
@@ -81,6 +84,7 @@ def test_disks_are_known_by_serial_wwn_or_path_in_that_order() -> None:
         ("sdd", 3 * GIB),
         (None, None),
         (None, None),
+        ("loop3", 4 * GIB),
         ("sda", GIB),
         ("sdb", GIB),
     ]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
+import pytest
+
 from ansible_collections.dianrong.cloud.plugins.modules import host_facts as facts
 
 OS_RELEASE = """\
@@ -64,9 +69,10 @@ def test_disks_are_read_from_sysfs(tmp_path):
         for file, content in files.items():
             (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name / file).write_text(content + "\n")
-    assert facts.disks(str(tmp_path)) == [
+    assert facts.disks(str(tmp_path), str(tmp_path / "dev")) == [
         {
             "name": "sda",
+            "paths": [],
             "size": 480103981056,
             "serial": "S3Z8NB0K",
             "wwn": None,
@@ -74,6 +80,24 @@ def test_disks_are_read_from_sysfs(tmp_path):
             "rotational": False,
         }
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes block devices")
+def test_disks_tell_their_stable_paths(tmp_path):
+    dev = tmp_path / "dev"
+    for folder in ("disk/by-id", "disk/by-diskseq"):
+        (dev / folder).mkdir(parents=True)
+    os.mknod(dev / "sda", stat.S_IFBLK, os.makedev(8, 0))
+    os.mknod(dev / "drc-data", stat.S_IFBLK, os.makedev(8, 0))
+    os.mknod(dev / "sdb", stat.S_IFBLK, os.makedev(8, 16))
+    (dev / "tty").write_text("")
+    (dev / "disk/by-id/ata-SSD").symlink_to(dev / "sda")
+    (dev / "disk/by-id/gone").symlink_to(dev / "sdz")
+    (dev / "disk/by-diskseq/7").symlink_to(dev / "sda")
+    assert facts.device_paths(str(dev)) == {
+        "8:0": [f"{dev}/drc-data", f"{dev}/sda", f"{dev}/disk/by-id/ata-SSD"],
+        "8:16": [f"{dev}/sdb"],
+    }
 
 
 def test_host_keys_by_type(tmp_path):

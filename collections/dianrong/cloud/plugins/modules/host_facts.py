@@ -40,7 +40,13 @@ facts:
     memory: {total: 67345186816}
     nics: [{name: eth0, mac: '02:42:0a:5a:00:0b', mtu: 1500, addresses: [10.90.0.11/24]}]
     block_devices:
-      - {name: sda, size: 480103981056, serial: S3Z8NB0K, wwn: null, model: SSD, rotational: false}
+      - name: sda
+        paths: [/dev/sda, /dev/disk/by-id/ata-SSD_S3Z8NB0K]
+        size: 480103981056
+        serial: S3Z8NB0K
+        wwn: null
+        model: SSD
+        rotational: false
     engine: {version: 20.10.24+dfsg1, api_version: '1.41', storage_driver: overlay2, live_restore: true}
     ssh_host_keys: {ssh-ed25519: AAAAC3NzaC1lZDI1NTE5AAAA}
 """
@@ -49,6 +55,7 @@ import glob
 import json
 import os
 import platform
+import stat
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -115,11 +122,27 @@ def interfaces(described):
     ]
 
 
-def disk(directory):
-    """Return one disk as sysfs describes it."""
+def device_paths(root="/dev"):
+    """Return the paths of block devices that stay, by device number as ``8:0``; links are followed."""
+    found = {}
+    for pattern in ("*", "disk/by-id/*", "disk/by-path/*"):
+        for path in sorted(glob.glob(os.path.join(root, pattern))):
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            if stat.S_ISBLK(status.st_mode):
+                number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+                found.setdefault(number, []).append(path)
+    return found
+
+
+def disk(directory, paths):
+    """Return one disk as sysfs describes it; ``paths`` are those of its device number."""
     size = text(os.path.join(directory, "size"))
     return {
         "name": os.path.basename(directory),
+        "paths": paths.get(text(os.path.join(directory, "dev")), []),
         "size": int(size or 0) * SECTOR,
         "serial": text(os.path.join(directory, "device/serial")) or text(os.path.join(directory, "serial")),
         "wwn": text(os.path.join(directory, "device/wwid")) or text(os.path.join(directory, "wwid")),
@@ -128,9 +151,10 @@ def disk(directory):
     }
 
 
-def disks(root="/sys/block"):
+def disks(root="/sys/block", devices="/dev"):
     """Return the disks that have a size."""
-    found = [disk(path) for path in sorted(glob.glob(os.path.join(root, "*")))]
+    paths = device_paths(devices)
+    found = [disk(path, paths) for path in sorted(glob.glob(os.path.join(root, "*")))]
     return [one for one in found if one["size"] and not one["name"].startswith(PASSING_DISKS)]
 
 
