@@ -86,7 +86,7 @@ def uses(disk, node, mounts=None):
 
 
 def users_of(directory, mounts=None):
-    """Return what still uses a directory's content: mounts below it, and mounts of parts of it elsewhere."""
+    """Return what of a directory is in use: mounts below it, and its parts that are mounted elsewhere."""
     mounts = all_mounts() if mounts is None else mounts
     above = max(
         (mount for mount in own_mounts() if _within(directory, mount.point)),
@@ -96,14 +96,13 @@ def users_of(directory, mounts=None):
     if above is None:
         return []
     inner = os.path.normpath(os.path.join(above.root, os.path.relpath(directory, above.point)))
-    return list(
-        dict.fromkeys(
-            mount.point
-            for mount in mounts
-            if (_within(mount.point, directory) and mount.point != directory)
-            or (mount.numbers == above.numbers and _within(mount.root, inner) and mount.point != above.point)
-        )
-    )  # fmt: skip
+    below = [mount.point for mount in mounts if _within(mount.point, directory) and mount.point != directory]
+    parts = [
+        directory + mount.root[len(inner) :]
+        for mount in mounts
+        if mount.numbers == above.numbers and _within(mount.root, inner) and mount.point != above.point
+    ]
+    return list(dict.fromkeys(below + parts))
 
 
 def _within(path, directory):
