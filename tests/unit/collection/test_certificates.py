@@ -183,3 +183,12 @@ def test_the_ca_lands_beside_the_certificate_where_it_is_asked_for():
     assert (ca.path, ca.content, ca.secret) == ("/k/ca.pem", b"CA\n", False)
     ca, own = tls_certificate.wanted({**file, "pem": "KEY", "ca_pem": "CA"}, None)
     assert (own.path, own.content, own.secret) == ("/k/tls.pem", b"KEY", True)
+
+
+def test_trust_in_what_expired_is_refused_by_its_name(tmp_path):
+    good, bad = pair(tmp_path / "a", "a")[0], pair(tmp_path / "b", "b")[0]
+    _certificates.check_time(good + bad, BOOTED)
+    with pytest.raises(ValueError, match="CN=a expired on "):
+        _certificates.check_time(good + bad, BOOTED + datetime.timedelta(days=3651))
+    with pytest.raises(ValueError, match="it is no certificate in PEM"):
+        _certificates.check_time("nonsense", BOOTED)

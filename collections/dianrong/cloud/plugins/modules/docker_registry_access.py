@@ -16,6 +16,7 @@ description:
     on a command line.
   - The CA file of a registry that is no longer declared is removed when it was written by this module.
   - Credentials never show in output or diff, only that they change.
+  - A CA that expired, or is no certificate, is refused before anything changes.
 options:
   registries:
     description:

@@ -56,21 +56,8 @@ options:
       - The engine's local socket.
     type: path
     default: /var/run/docker.sock
-attributes:
-  check_mode:
-    description: Can run in check mode; it never changes anything.
-    support: full
-  diff_mode:
-    description: Tells what changed, or would change, in diff mode.
-    support: N/A
-    details: It never changes anything.
-  idempotent:
-    description: Changes nothing when run again on the same state.
-    support: full
-  platform:
-    description: The operating systems it works on.
-    platforms: debian
-    support: full
+extends_documentation_fragment:
+  - dianrong.cloud._attributes.info
 notes:
   - Needs root on the host, to see the sockets of the engine.
 author:

@@ -79,6 +79,17 @@ def load_trusted(pem: str, now: datetime.datetime) -> x509.Certificate:
     return loaded
 
 
+def check_time(pem: str, now: datetime.datetime) -> None:
+    """Refuse a text that is no certificate, or holds one that expired; ValueError says which."""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError as error:
+        raise ValueError("it is no certificate in PEM") from error
+    for one in found:
+        if one.not_valid_after_utc <= now:
+            raise ValueError(f"{one.subject.rfc4514_string()} expired on {one.not_valid_after_utc:%Y-%m-%d}")
+
+
 def load_given(pem: str, authority: Authority, wish: Wish, now: datetime.datetime) -> str:
     """Return a certificate with its key that somebody else had made; ValueError says why it is no good."""
     try:
