@@ -79,7 +79,7 @@ def test_a_record_says_what_was_taken():
 
 def test_what_a_takeover_leaves_is_the_wanted_state():
     """The recorded host after the script: eth0 bare in br0, br0 with all that it carries."""
-    uplink = _uplink.wanted("br0", _uplink.take(links(), "eth0"), None, None)
+    uplink = _uplink.wanted("br0", _uplink.take(links(), "eth0"))
     addresses = json.loads(json.dumps(RECORDED["addresses"]).replace('"eth0"', '"br0"'))
     bridge = next(entry for entry in addresses if entry["ifname"] == "br0")
     nic = next(entry for entry in RECORDED["addresses"] if entry["ifname"] == "eth0")
@@ -123,6 +123,14 @@ def test_the_undo_of_a_later_change_runs_what_was_there():
     text = _network_undo.script(planned(case), host_of(case), [], {"br0": True})
     assert "ln -sf /etc/systemd/system/drcloud-bridge-br0.service" in text
     assert text.endswith("/bin/sh /etc/drcloud/network/br0.sh\n")
+
+
+def test_an_uplink_lets_the_other_networks_to_the_wire_but_not_to_its_containers():
+    case = {"bridges": [{"name": "br0", "mode": "uplink", "nic": "eth0", "slice": "10.90.0.128/28"}]}
+    case["bridges"].append({"name": "apps", "mode": "nat"})
+    text = _uplink.script(planned(case).uplinks[0])
+    for link in ("docker0", "br-+", "apps"):
+        assert f"iptables -w -A DRCLOUD-br0 -i {link} -o br0 ! -d 10.90.0.128/28 -j ACCEPT" in text
 
 
 @pytest.mark.parametrize(

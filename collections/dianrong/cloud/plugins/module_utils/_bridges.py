@@ -65,7 +65,8 @@ class Network:
 class Host:
     """What a plan looks at: the network, the records of takeovers, Docker's networks, and swarm mode.
 
-    ``managers`` says for each interface what watches it; see ``_links.manager``.
+    ``managers`` says for each interface what watches it; see ``_links.manager``. ``rules`` are those of the
+    chain DOCKER-USER.
     """
 
     links: _links.Links
@@ -73,6 +74,7 @@ class Host:
     networks: tuple[Network, ...] = ()
     swarm: bool = False
     managers: dict[str, str] = field(default_factory=dict)
+    rules: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def plan(wishes, absent, host):
     for name in [*names, *absent]:
         if (names + list(absent)).count(name) > 1:
             raise BridgeError(f"bridge {name}: it is declared twice, or declared and to be removed")
-    made = [_one(wish, host) for wish in wishes]
+    behind = (*_uplink.DOCKERS, *(wish.name for wish in wishes if wish.mode == "nat"))
+    made = [_one(wish, host, behind) for wish in wishes]
     removed = [network for network in host.networks if network.name in absent and LABEL in network.labels]
     for network in removed:
         _refuse_users(network, "removed")
@@ -126,11 +129,15 @@ def plan(wishes, absent, host):
     return Plan(
         uplinks=uplinks,
         taken={uplink.name: taken for uplink, taken, _network in made if uplink},
-        raise_=tuple(uplink.name for uplink in uplinks if not _uplink.stands(host.links, uplink)),
+        raise_=tuple(uplink.name for uplink in uplinks if not _stands(uplink, host)),
         release=tuple(name for name in absent if name in host.taken),
         remove=tuple(network.name for network in removed),
         create=tuple(recreated),
     )
+
+
+def _stands(uplink, host):
+    return _uplink.stands(host.links, uplink) and _uplink.passes(uplink.name, host.rules)
 
 
 def facts(host, uplinks, networks):
@@ -167,7 +174,7 @@ def now(host, name):
     return _uplink.Uplink(name, taken.nic, bridge.mtu, standing.addresses, standing.routes)
 
 
-def _one(wish, host):
+def _one(wish, host, behind):
     if wish.name == "docker0":
         raise BridgeError("bridge docker0 is Docker's own: set its subnet with the option bip of the engine")
     foreign = [
@@ -182,7 +189,7 @@ def _one(wish, host):
         )
     if wish.ipv6:
         _refuse_collision(wish, ipaddress.ip_network(wish.ipv6), host)
-    return _uplink_of(wish, host) if wish.mode == "uplink" else (None, None, _nat(wish, host))
+    return _uplink_of(wish, host, behind) if wish.mode == "uplink" else (None, None, _nat(wish, host))
 
 
 def _nat(wish, host):
@@ -204,7 +211,7 @@ def _nat(wish, host):
     return _network(wish, options, subnets)
 
 
-def _uplink_of(wish, host):
+def _uplink_of(wish, host, behind):
     """Return the uplink, what it takes over, and the Docker network on it."""
     nic = _nic(wish, host)
     standing = host.taken.get(wish.name)
@@ -220,7 +227,7 @@ def _uplink_of(wish, host):
     if not own:
         if standing is None:
             _refuse_takeover(wish, nic, host)
-        uplink = _uplink.wanted(wish.name, taken, wish.mtu, wish.gateway)
+        uplink = _uplink.wanted(wish.name, taken, wish.mtu, wish.gateway, slice=wish.slice, behind=behind)
     network = _on_uplink(wish, taken, host, wish.mtu or (nic.mtu if own else taken.mtu))
     return uplink, taken, network
 

@@ -18,6 +18,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import _links
 
 PLACE = "/etc/drcloud/network"
 UNITS = "/etc/systemd/system"
+# The bridges that Docker makes by itself; C(+) is iptables' wildcard.
+DOCKERS = ("docker0", "br-+")
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,18 @@ class Taken:
 
 @dataclass(frozen=True)
 class Uplink:
-    """A bridge as it shall be: the interface it takes over and what it carries in its place."""
+    """A bridge as it shall be: the interface it takes over and what it carries in its place.
+
+    ``slice`` are its containers' addresses; ``behind`` are bridges whose containers go out through it.
+    """
 
     name: str
     nic: str
     mtu: int
     addresses: tuple[str, ...]
     routes: tuple[_links.Route, ...]
+    slice: str | None = None
+    behind: tuple[str, ...] = DOCKERS
 
 
 def take(links, nic):
@@ -52,8 +59,11 @@ def take(links, nic):
     return Taken(nic, links.links[nic].mtu, addresses, routes)
 
 
-def wanted(name, taken, mtu, gateway):
-    """Return the bridge that carries what was taken; C(gateway) takes the place of the router it had."""
+def wanted(name, taken, mtu=None, gateway=None, **given):
+    """Return the bridge that carries what was taken; C(gateway) takes the place of the router it had.
+
+    ``given`` are the fields of an uplink that do not come from what was taken.
+    """
     old = router(taken)
     routes = tuple(
         dataclasses.replace(route, link=name, via=gateway if gateway and route.via == old else route.via)
@@ -61,7 +71,7 @@ def wanted(name, taken, mtu, gateway):
     )
     if gateway and old is None:
         routes += (_links.Route(_links.DEFAULT[4], name, gateway),)
-    return Uplink(name, taken.nic, mtu or taken.mtu, taken.addresses, routes)
+    return Uplink(name, taken.nic, mtu or taken.mtu, taken.addresses, routes, **given)
 
 
 def router(taken):
@@ -102,7 +112,7 @@ ip -4 address flush dev {name}
 {_carry(name, uplink.addresses, uplink.routes)}
 # Docker lets packets for loopback addresses in at its bridges (route_localnet); here the wire is behind.
 {_loopback(name, "C")} 2> /dev/null || {_loopback(name, "I")}
-"""
+{_passage(uplink)}"""
 
 
 def release(name, taken):
@@ -111,6 +121,8 @@ def release(name, taken):
     return f"""ip link set dev {nic} nomaster
 ! {_there(name)} || ip link delete dev {name}
 {_loopback(name, "D")} 2> /dev/null || true
+iptables -w -D DOCKER-USER -j {chain(name)} 2> /dev/null || true
+iptables -w -F {chain(name)} 2> /dev/null && iptables -w -X {chain(name)} || true
 ip link set dev {nic} mtu {taken.mtu} up
 ip -4 address flush dev {nic}
 {_carry(nic, taken.addresses, taken.routes)}
@@ -173,6 +185,45 @@ def load(text):
     found = json.loads(text)
     routes = tuple(_links.Route(**route) for route in found["routes"])
     return Taken(found["nic"], found["mtu"], tuple(found["addresses"]), routes)
+
+
+def chain(name):
+    """Return the chain of iptables that a bridge has in DOCKER-USER."""
+    return f"DRCLOUD-{name}"
+
+
+def passes(name, rules):
+    """Tell whether DOCKER-USER, as ``iptables -S`` shows it, asks the bridge's chain."""
+    return f"-A DOCKER-USER -j {chain(name)}" in rules
+
+
+def _passage(uplink):
+    """Return the commands that let other Docker networks pass between their bridges and the wire.
+
+    Docker takes each of its bridges for a network to be isolated from its others. On an uplink that is the
+    wire: published ports and the way out of all other networks would be cut. DOCKER-USER is where Docker
+    leaves room for such rules; those that stand there already come first, and containers of different
+    networks on this host stay isolated.
+    """
+    own, name = chain(uplink.name), uplink.name
+    apart = f" ! -d {uplink.slice}" if uplink.slice else ""
+    out = "\n".join(f"iptables -w -A {own} -i {link} -o {name}{apart} -j ACCEPT" for link in uplink.behind)
+    return f"""# Docker isolates its networks from each other, but this one is the way to and from the wire.
+iptables -w -N {own} 2> /dev/null || iptables -w -F {own}
+iptables -w -A {own} -i {name} -o {name} -j RETURN
+iptables -w -A {own} -i {name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+iptables -w -A {own} -i {name} -m conntrack --ctstate DNAT -j ACCEPT
+{out}
+iptables -w -N DOCKER-USER 2> /dev/null || true
+if ! iptables -w -C DOCKER-USER -j {own} 2> /dev/null; then
+    rules=$(iptables -w -S DOCKER-USER)
+    case $rules in
+        *"-A DOCKER-USER -j RETURN") set -- -I DOCKER-USER "$(echo "$rules" | grep -c ^-A)" ;;
+        *) set -- -A DOCKER-USER ;;
+    esac
+    iptables -w "$@" -j {own}
+fi
+"""
 
 
 def _loopback(link, verb):

@@ -160,7 +160,9 @@ def read(module, engine):
             raise
         networks, swarm = (), False
     managers = {name: _links.manager(link) for name, link in links.links.items()}
-    return _bridges.Host(links, taken, networks, swarm, managers)
+    # Without iptables, or without the chain, there are none.
+    rules = module.run_command(["iptables", "-w", "-S", "DOCKER-USER"])[1]
+    return _bridges.Host(links, taken, networks, swarm, managers, rules)
 
 
 def files(plan):
