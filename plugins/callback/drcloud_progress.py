@@ -133,6 +133,9 @@ class CallbackModule(CallbackBase):
             self._say(failure(host, word, message(result.result)), constants.COLOR_ERROR)
         elif self._display.verbosity or "_ansible_verbose_always" in result.result:
             self._say(f"      {host}: {self._details(result)}", constants.COLOR_VERBOSE)
+        if result.result.get("warnings"):
+            self._end_line()
+            self._handle_warnings(result.result)
         self._redraw()
 
     def _details(self, result):
@@ -175,7 +178,10 @@ class CallbackModule(CallbackBase):
 
     def _say(self, line, color=None):
         """Write a whole line, whatever stands on the screen before it."""
+        self._end_line()
+        self._display.display(line, color=color)
+
+    def _end_line(self):
         if self._partial:
             self._display.display(ERASE if self._terminal else "\n", newline=False)
             self._partial = False
-        self._display.display(line, color=color)

@@ -12,7 +12,7 @@ from .conftest import Site
 PLUGINS = Path(__file__).parents[3] / "plugins/callback"
 
 
-def play(site: Site, playbook: str, *words: str) -> str:
+def play(site: Site, playbook: str, *words: str, errors: bool = False) -> str:
     environment = site.environment(
         ANSIBLE_CALLBACK_PLUGINS=str(PLUGINS), ANSIBLE_STDOUT_CALLBACK="drcloud_progress", LC_ALL="C.UTF-8"
     )
@@ -27,7 +27,7 @@ def play(site: Site, playbook: str, *words: str) -> str:
         stdin=subprocess.DEVNULL,
     )
     assert "callback" not in done.stderr, done.stderr
-    return done.stdout
+    return done.stdout + (done.stderr if errors else "")
 
 
 def test_one_line_per_task_and_the_failures(site: Site) -> None:
@@ -60,6 +60,21 @@ def test_debug_messages_are_shown(site: Site) -> None:
     out = play(site, playbook, "-l", "one")
 
     assert "one: which runs where" in out
+
+
+def test_what_a_module_warns_of_is_said_once(site: Site) -> None:
+    """The module warns on each host; ansible-core says it once, on the error stream."""
+    modules = site.path / "library"
+    modules.mkdir()
+    (modules / "doubt.py").write_text(
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        "module = AnsibleModule({})\n"
+        "module.warn('rules are on disk only')\n"
+        "module.exit_json()\n"
+    )
+    playbook = site.playbook("p.yml", {"name": "Doubt", "doubt": {}})
+
+    assert play(site, playbook, "-l", "one,two", errors=True).count("rules are on disk only") == 1
 
 
 def test_no_log_stays_hidden_even_with_v(site: Site) -> None:
