@@ -103,7 +103,7 @@ def test_the_audit_watches_docker_and_does_not_claim_more(machine: Look, baselin
     assert (rules.user, rules.mode) == ("root", 0o640)
     for path in ("/usr/sbin/dockerd", "/etc/docker/daemon.json", "/var/lib/docker", "/run/containerd"):
         assert f"-w {path} -p rwxa -k docker\n" in rules.content_string
-    asked = host.run("auditctl -l")
+    asked = host.run("auditctl -l || true")
     again = baseline()
     assert "changed=0 " in again.stdout
     said = "audit rules are on disk but not loaded" in again.stdout + again.stderr
