@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb.base import Document
@@ -29,6 +29,8 @@ from drcloud.cmdb.declared import (
 from drcloud.cmdb.selection import GONE
 
 Kinds = Mapping[str, Mapping[str, Document]]
+# The purpose of certificates that all hosts trust.
+AUTHORITY = "ca"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """All of it; VIPs and pools may be left out."""
+    """All of it; of certificates the CAs and those that pools serve. VIPs and pools may be left out."""
 
     zones: tuple[ZoneRow, ...] = ()
     vips: tuple[VipRow, ...] = ()
@@ -104,10 +106,7 @@ def past(documents: Kinds) -> Edge:
         zones=_past_zones(documents),
         vips=_past_vips(documents),
         pools=_past_pools(documents),
-        certificates=tuple(
-            CertificateRow(**{name: row[name] for name in CertificateRow.__slots__})
-            for _, row in sorted(documents["certificate"].items())
-        ),
+        certificates=_past_certificates(documents),
     )
 
 
@@ -157,21 +156,15 @@ def _pools(session: Session) -> tuple[PoolRow, ...]:
 
 
 def _certificates(session: Session) -> tuple[CertificateRow, ...]:
-    query = select(Certificate, Host.name).outerjoin(Certificate.host).order_by(Certificate.name)
-    return tuple(
-        CertificateRow(
-            name=row.name,
-            subject=row.subject,
-            issuer=row.issuer,
-            not_after=moment_text(row.not_after),
-            fingerprint=row.fingerprint,
-            pem=row.pem,
-            private_key=row.private_key,
-            host=host,
-            purpose=row.purpose,
-        )
-        for row, host in session.execute(query)
-    )
+    """Return those that concern more than one host; each host has several of its own beside."""
+    columns = [
+        Host.name if name == "host" else getattr(Certificate, name) for name in CertificateRow.__slots__
+    ]
+    query = select(*columns).outerjoin(Certificate.host).order_by(Certificate.name)
+    served = select(LbPool.certificate_id).where(LbPool.certificate_id.is_not(None))
+    rows = session.execute(query.where(or_(Certificate.purpose == AUTHORITY, Certificate.id.in_(served))))
+    named = (dict(zip(CertificateRow.__slots__, row, strict=True)) for row in rows)
+    return tuple(CertificateRow(**{**row, "not_after": moment_text(row["not_after"])}) for row in named)
 
 
 def _past_zones(documents: Kinds) -> tuple[ZoneRow, ...]:
@@ -215,4 +208,13 @@ def _past_pools(documents: Kinds) -> tuple[PoolRow, ...]:
             row["certificate"],
         )
         for row in sorted(rows, key=lambda row: (row["vip"], row["port"]))
+    )
+
+
+def _past_certificates(documents: Kinds) -> tuple[CertificateRow, ...]:
+    served = {row["certificate"] for row in documents["lb_pool"].values()}
+    return tuple(
+        CertificateRow(**{field: row[field] for field in CertificateRow.__slots__})
+        for name, row in sorted(documents["certificate"].items())
+        if row["purpose"] == AUTHORITY or name in served
     )

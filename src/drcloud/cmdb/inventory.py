@@ -15,7 +15,7 @@ from typing import Any
 from drcloud.cmdb import grouping, hostnames, ssh
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.declared import POOL_MODES, SUBNET_LENGTHS
-from drcloud.cmdb.edge import Edge, VipRow
+from drcloud.cmdb.edge import AUTHORITY, Edge, VipRow
 from drcloud.cmdb.grouping import Groups, groups_by_host, names
 from drcloud.cmdb.options import CONNECTION, ON_REQUEST, USUAL, Options
 from drcloud.cmdb.selection import GONE
@@ -25,8 +25,6 @@ from drcloud.errors import NothingMatchedError
 __all__ = ["Groups", "Inventory", "build", "groups_by_host", "names"]
 
 Variables = dict[str, Any]
-# The purpose of certificates that all hosts trust.
-AUTHORITY = "ca"
 # Says of a host's name and variables whether the host stays.
 Keep = Callable[[str, Variables], bool]
 

@@ -223,6 +223,8 @@ def test_the_edge_reaches_those_whom_it_concerns(store: Store) -> None:
         },
     ]
     assert [one["name"] for one in found.everywhere["dr_certificates"]] == ["root"]
+    # What each host has of its own is not read for all of them.
+    assert [one.name for one in snapshot.read(store).edge.certificates] == ["root", "www"]
     assert found.everywhere["dr_registries"][0]["host"] == "infra-1"
 
 
