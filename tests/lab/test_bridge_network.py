@@ -25,7 +25,8 @@ from drcloud.lab.identity import Lab
 pytestmark = pytest.mark.lab
 Look = Callable[[str], Machine]
 Run = Callable[..., subprocess.CompletedProcess[str]]
-HOST, NEIGHBOUR = "dk-02", "dk-01"
+# The bastion may open every port; a Docker host forwards nothing for others, so it is no router.
+HOST, CLIENT, NO_ROUTER = "dk-02", "bastion-01", "dk-01"
 CONVERGE = "molecule/bridge_network/converge.yml"
 GUARD = "/var/lib/drcloud/guard/network"
 UPLINK = {"name": "br0", "mode": "uplink", "nic": "eth0"}
@@ -46,8 +47,8 @@ class Site:
         self.machine = machine
         rows = {row.name: row for row in snapshot.read(Store.open()).hosts}
         self.address = rows[HOST].address
-        self.neighbour = rows[NEIGHBOUR].address
-        self.bastion = rows["bastion-01"].address
+        self.bastion = rows[CLIENT].address
+        self.no_router = rows[NO_ROUTER].address
         self.network = ipaddress.ip_network(f"{self.address}/24", strict=False)
         self.router = str(self.network[1])
         self.slice = f"{self.network[128]}/28"
@@ -106,7 +107,7 @@ def unbridged(site: Site) -> Site:
 
 
 @pytest.fixture
-def server(site: Site) -> Iterator[Callable[..., None]]:
+def serve(site: Site) -> Iterator[Callable[..., None]]:
     """Start web servers in containers on the host; they are gone afterwards."""
     names: list[str] = []
 
@@ -133,15 +134,15 @@ def fetched(machine: Machine, address: str, port: int = 8080) -> bool:
     return machine.run("python3 -c %s", program).rc == 0
 
 
-def test_a_container_on_an_uplink_is_a_neighbour_on_the_wire(site: Site, machine: Look, server) -> None:
-    host, other = site.host, machine(NEIGHBOUR)
-    server("drc-test-web", "--network br0")
+def test_a_container_on_an_uplink_is_a_neighbour_on_the_wire(site: Site, machine: Look, serve) -> None:
+    host, other = site.host, machine(CLIENT)
+    serve("drc-test-web", "--network br0")
     inspected = json.loads(host.check_output("docker inspect drc-test-web"))[0]
     address = inspected["NetworkSettings"]["Networks"]["br0"]["IPAddress"]
     assert ipaddress.ip_address(address) in ipaddress.ip_network(site.slice)
     assert fetched(other, address)
-    # The other way round it comes with its own address: nobody translated it.
-    assert site.neighbour in host.check_output("docker logs drc-test-web 2>&1")
+    # It sees who asks: nobody translated an address.
+    assert str(site.bastion) in host.check_output("docker logs drc-test-web 2>&1")
     done = site.converge(absent=["br0"])
     assert done.returncode == 2
     assert "it has the containers drc-test-web: remove or move them first" in done.stdout
@@ -150,13 +151,14 @@ def test_a_container_on_an_uplink_is_a_neighbour_on_the_wire(site: Site, machine
 
 @pytest.mark.parametrize("network", ["apps", "bridge"])
 def test_other_networks_have_published_ports_and_the_way_out(
-    site: Site, machine: Look, server, network: str
+    site: Site, machine: Look, serve, network: str
 ) -> None:
     """Docker isolates its networks from each other; the uplink is one of them, and the wire as well."""
-    server("drc-test-nat", f"--network {network} --publish 18080:8080")
-    assert fetched(machine(NEIGHBOUR), str(site.address), 18080)
-    program = f"import socket; print(socket.create_connection(('{site.neighbour}', 22), 5).recv(3))"
-    assert "SSH" in site.host.check_output("docker exec drc-test-nat /usr/bin/python3 -c %s", program)
+    serve("drc-test-nat", f"--network {network} --publish 18080:8080")
+    assert fetched(machine(CLIENT), str(site.address), 18080)
+    server, port = snapshot.read(Store.open()).registries[0].endpoint.split(":")
+    program = f"import socket; socket.create_connection(('{server}', {port}), 5)"
+    assert site.host.run("docker exec drc-test-nat /usr/bin/python3 -c %s", program).rc == 0
     # What the operator has in DOCKER-USER stays, and comes first.
     rules = site.host.check_output("iptables -S DOCKER-USER").splitlines()
     assert rules[-2:] == ["-A DOCKER-USER -j DRCLOUD-br0", "-A DOCKER-USER -j RETURN"]
@@ -225,7 +227,7 @@ def reboot(site: Site) -> None:
     subprocess.run(["docker", "restart", "--time", "30", site.container], check=True, capture_output=True)
     wait_until(site, "systemctl is-active --quiet ssh docker", 60)
     deadline = time.monotonic() + 60
-    while site.machine("bastion-01").run(f"ssh-keyscan -T 2 {site.address}").stdout == "":
+    while site.machine(CLIENT).run(f"ssh-keyscan -T 2 {site.address}").stdout == "":
         assert time.monotonic() < deadline, "no SSH after the restart"
 
 
@@ -247,7 +249,7 @@ def test_a_wrong_router_cuts_the_host_off_and_it_comes_back(unbridged: Site) -> 
     site = unbridged
     site.host.check_output(f"ip route add {site.bastion}/32 via {site.router} dev eth0")
     try:
-        done = site.converge(site.uplink(gateway=str(site.neighbour)), seconds=15)
+        done = site.converge(site.uplink(gateway=str(site.no_router)), seconds=15)
         assert done.returncode == 2
         said = " ".join(done.stdout.split())
         assert "not confirmed over a fresh connection within 15 seconds, and the host has undone it" in said
@@ -292,13 +294,13 @@ def test_two_runs_at_once_end_with_one_change(unbridged: Site) -> None:
 
 
 @pytest.mark.lab_slow
-def test_bridge_and_containers_are_back_after_a_boot(site: Site, machine: Look, server) -> None:
+def test_bridge_and_containers_are_back_after_a_boot(site: Site, machine: Look, serve) -> None:
     assert site.converge().returncode == 0
-    server("drc-test-web", "--network br0 --restart always")
+    serve("drc-test-web", "--network br0 --restart always")
     inspected = json.loads(site.host.check_output("docker inspect drc-test-web"))[0]
     address = inspected["NetworkSettings"]["Networks"]["br0"]["IPAddress"]
     reboot(site)
     assert site.links()["br0"] == [site.address]
     assert site.links()["eth0"] == []
-    assert fetched(machine(NEIGHBOUR), address)
+    assert fetched(machine(CLIENT), address)
     assert "changed=0" in site.converge().stdout
