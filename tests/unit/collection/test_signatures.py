@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import zlib
 from contextlib import contextmanager
 
 import pytest
@@ -70,6 +71,7 @@ REAL = [
         f"echo x | cryptsetup -q luksFormat --uuid {UUID} {WEAK} {{}} -",
         f"luks2 encrypted volume (UUID {UUID}) at byte 0",
     ),
+    ("make-bcache --bdev {}", "bcache cache device at byte 4120"),
     (f"mkswap --uuid {UUID} {{}}", f"swap area (UUID {UUID}) at byte 4086"),
 ]
 
@@ -109,24 +111,70 @@ def test_the_second_header_of_luks2_is_found_when_the_first_is_gone(device):
 
 
 MD = struct.pack("<I", 0xA92B4EFC)
-UBERBLOCK = struct.pack("<QQ", 0x00BAB10C, 5000)
+UBERBLOCK = struct.pack("<QQ", 0x00BAB10C, 5000).ljust(KIB, b"\0")
+
+
+def md(offset):
+    """Return a superblock of version 1, which tells its own place (linux/raid/md_p.h)."""
+    head = MD + struct.pack("<III", 1, 0, 0) + bytes(range(16)) + b"dk-03:0".ljust(32, b"\0")
+    return {offset: head.ljust(144, b"\0") + struct.pack("<Q", offset // 512) + bytes(104)}
+
+
+def lvm():
+    """Return a label of LVM2 in the second sector, with the checksum that its reader wants."""
+    body = (struct.pack("<I", 32) + b"LVM2 001" + b"A" * 32).ljust(492, b"\0")
+    checksum = zlib.crc32(body, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return {512: b"LABELONE" + struct.pack("<QI", 1, checksum) + body}
+
+
+def zfs(label):
+    """Return a label with a ring of uberblocks of which a reader believes the majority."""
+    return {label + 128 * KIB + slot * KIB: UBERBLOCK for slot in range(8)}
+
+
+# What blkid recognises as well: pieces, what we say, what blkid says.
+AGREED = [
+    ({SIZE - 64 * KIB: MD + struct.pack("<III", 0, 90, 0)}, "md 0.90 RAID member", "linux_raid_member"),
+    (md(SIZE - 8 * KIB), "md 1.0 RAID member", "linux_raid_member"),
+    (md(0), "md 1.1 RAID member", "linux_raid_member"),
+    (md(4 * KIB), "md 1.2 RAID member", "linux_raid_member"),
+    ({**zfs(0), **zfs(256 * KIB)}, "zfs pool member at byte 0", "zfs_member"),
+    (
+        {**zfs(SIZE - 512 * KIB), **zfs(SIZE - 256 * KIB)},
+        f"zfs pool member at byte {SIZE - 256 * KIB}",
+        "zfs_member",
+    ),
+    (lvm(), "lvm2 LVM physical volume at byte 512", "LVM2_member"),
+    (
+        {0: b"LUKS\xba\xbe\x00\x01".ljust(168, b"\0") + UUID.encode() + bytes(4)},
+        f"luks1 encrypted volume (UUID {UUID})",
+        "crypto_LUKS",
+    ),
+    ({SIZE - 1024: b"Intel Raid ISM Cfg Sig. 1.2.00"}, "intel RAID member", "isw_raid_member"),
+]
+# What is told from its first bytes alone.
 LAYOUTS = [
-    ({SIZE - 64 * KIB: MD}, "md 0.90 RAID member"),
-    ({SIZE - 8 * KIB: MD}, "md 1.0 RAID member"),
-    ({0: MD}, "md 1.1 RAID member"),
-    ({4 * KIB: MD}, "md 1.2 RAID member"),
-    ({128 * KIB: UBERBLOCK}, "zfs pool member at byte 0"),
-    ({SIZE - 128 * KIB + 3 * KIB: UBERBLOCK}, f"zfs pool member at byte {SIZE - 256 * KIB}"),
     ({SIZE - 512 * KIB + 129 * KIB: UBERBLOCK}, f"zfs pool member at byte {SIZE - 512 * KIB}"),
-    ({512: b"LABELONE" + bytes(16) + b"LVM2 001"}, "lvm2 LVM physical volume"),
     ({0x1018: bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")}, "bcache cache device"),
-    ({0: b"LUKS\xba\xbe\x00\x01" + bytes(160) + UUID.encode()}, f"luks1 encrypted volume (UUID {UUID})"),
-    ({SIZE - 1024: b"Intel Raid ISM Cfg Sig. 1.2.00"}, "intel RAID member"),
     ({0x20: b"ORCLDISKDATA1"}, "oracle asm database disk"),
     ({0x10034: b"ReIsEr2Fs"}, "reiserfs file system"),
     ({0x1FE: b"\x55\xaa", 0x52: b"FAT32   "}, "fat file system"),
     ({4 * KIB - 10: b"SWAPSPACE2"}, "swap area"),
 ]
+
+
+@pytest.mark.parametrize(("parts", "said", "blkids"), AGREED)
+def test_blkid_agrees_about_published_layouts(device, parts, said, blkids):
+    with device.open("r+b") as handle:
+        for place, piece in parts.items():
+            handle.seek(place)
+            handle.write(piece)
+    with reader(device) as read:
+        assert said in " | ".join(map(str, _signatures.signatures(read, SIZE)))
+    command = ["blkid", "--probe", "--match-tag", "TYPE", "--output", "value", str(device)]
+    environment = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert told.strip() == blkids
 
 
 @pytest.mark.parametrize(("parts", "said"), LAYOUTS)
