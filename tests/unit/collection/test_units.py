@@ -76,3 +76,25 @@ def test_a_file_that_is_newer_than_the_start_was_not_read(tmp_path):
     os.utime(path, (time.time() - 61, time.time() - 61))
     assert not _units.outdated(running, str(path))
     assert not _units.outdated(running, str(tmp_path / "missing"))
+
+
+class Host:
+    """What a module sees of a host on which every command succeeds."""
+
+    def __init__(self, condition):
+        self.condition = condition
+
+    def run_command(self, command):
+        return 0, f"ConditionResult={self.condition}\n" if command[1] == "show" else "", ""
+
+    def fail_json(self, msg):
+        raise SystemExit(msg)
+
+
+def test_a_unit_that_systemd_skipped_was_not_started():
+    """chrony where nobody may set the clock: `systemctl start` succeeds, and nothing runs."""
+    stopped = unit(ActiveState="inactive")
+    steps = _units.decide(stopped)
+    _units.apply(Host("yes"), stopped, steps)
+    with pytest.raises(SystemExit, match="a condition of its unit file is not met on this host"):
+        _units.apply(Host("no"), stopped, steps)

@@ -113,6 +113,8 @@ def apply(module, unit, steps):
         module.run_command(["systemctl", "reset-failed", unit.name])
     if steps.action != "none":
         _systemctl(module, unit.name, steps.action, unit.name)
+    if steps.action in ("start", "restart"):
+        _refuse_skipped(module, unit.name)
 
 
 def last_words(module, name, lines=8):
@@ -120,6 +122,16 @@ def last_words(module, name, lines=8):
     command = ["journalctl", "--unit", name, "--lines", str(lines), "--output=cat", "--no-pager"]
     output = module.run_command(command)[1]
     return " | ".join(line.strip() for line in output.splitlines() if line.strip())
+
+
+def _refuse_skipped(module, name):
+    """Fail where systemd did not start a unit and calls that a success, for a condition is not met."""
+    shown = module.run_command(["systemctl", "show", name, "--property=ConditionResult"])[1]
+    if shown.strip() == "ConditionResult=no":
+        module.fail_json(
+            msg=f"unit {name}: systemd has not started it, for a condition of its unit file is not met on "
+            f"this host; `systemctl status {name}` names it"
+        )
 
 
 def _systemctl(module, name, *arguments):
