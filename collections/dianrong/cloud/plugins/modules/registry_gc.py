@@ -120,6 +120,7 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import _image_store
 
 UNIT = "docker-registry.service"
 USER = "docker-registry"
+PATIENCE = 20
 LOCK = "/run/drcloud-registry-gc.lock"
 # In /run: what a crash leaves behind ends with the next boot at the latest.
 READ_ONLY = f"/run/systemd/system/{UNIT}.d/drcloud-read-only.conf"
@@ -210,10 +211,15 @@ class Collection:
         with open(READ_ONLY, "w", encoding="ascii") as handle:
             handle.write(DROP_IN)
         self._restart()
-        if SETTING.encode() not in self._environment():
-            self._module.fail_json(
-                msg=f"unit {UNIT}: it did not take the read-only mode; nothing was removed"
-            )
+        # A unit counts as started before its program runs.
+        end = time.monotonic() + PATIENCE
+        while SETTING.encode() not in self._environment():
+            if time.monotonic() > end:
+                words = _units.last_words(self._module, UNIT)
+                self._module.fail_json(
+                    msg=f"unit {UNIT}: it does not run in read-only mode; nothing was removed: {words}"
+                )
+            time.sleep(0.1)
 
     def _write(self):
         with contextlib.suppress(FileNotFoundError):
@@ -225,8 +231,11 @@ class Collection:
 
     def _environment(self):
         shown = self._module.run_command(["systemctl", "show", UNIT, "--property=MainPID", "--value"])[1]
-        with open(f"/proc/{int(shown)}/environ", "rb") as handle:
-            return handle.read().split(b"\0")
+        try:
+            with open(f"/proc/{int(shown)}/environ", "rb") as handle:
+                return handle.read().split(b"\0")
+        except OSError:
+            return []
 
 
 def result(plan, lifted):
