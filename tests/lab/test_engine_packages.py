@@ -1,0 +1,198 @@
+"""An engine from an apt repository of its own at a pinned version: signed, over TLS, and back again."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host as Machine
+
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _certificates
+from drcloud.cmdb import reading
+from drcloud.cmdb.store import Store
+from drcloud.lab import material
+from drcloud.lab.identity import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
+Play = Callable[..., subprocess.CompletedProcess[str]]
+HOST, PORT = "dk-01", 8443
+NOW = datetime.datetime.now(datetime.UTC)
+PLACE = "/var/tmp/drc-test-repository"
+ROLE = f"""
+- hosts: {HOST}
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: dianrong.cloud.docker_engine
+        apply: {{become: true}}
+"""
+# The distribution's package under a higher version.
+REBUILD = f"""
+set -e; exec 3>&1 1>&2
+rm -rf {PLACE} /var/lib/apt/lists/*:{PORT}_*; mkdir {PLACE}; cd {PLACE}
+apt-get --quiet download docker.io || {{ apt-get --quiet update; apt-get --quiet download docker.io; }}
+dpkg-deb --raw-extract docker.io_*.deb tree; rm docker.io_*.deb
+sed --in-place 's/^Version: .*/&+drctest1/' tree/DEBIAN/control
+dpkg-deb -Zgzip -z1 --build tree docker.deb; rm -r tree
+{{ dpkg-deb --field docker.deb
+  echo "Filename: ./docker.deb"
+  echo "Size: $(stat --format %s docker.deb)"
+  echo "SHA256: $(sha256sum docker.deb | cut -d' ' -f1)"; }} > Packages
+chmod -R a+rX .
+cat Packages >&3
+"""
+SERVER = f"""
+import http.server, ssl
+server = http.server.ThreadingHTTPServer(("", {PORT}), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("{PLACE}.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+SLEEP = (
+    "tar --create --dereference --directory / --file - bin/sleep lib64/ld-linux-x86-64.so.2 "
+    "lib/x86_64-linux-gnu/libc.so.6 | docker import - drc-test/packages:1 && "
+    "docker run --detach --network none --name drc-test-packages drc-test/packages:1 /bin/sleep 6000"
+)
+
+
+@pytest.fixture
+def engine(play: Play, tmp_path: Path) -> Play:
+    """Run the role on the host with variables."""
+    book = tmp_path / "engine.yml"
+    book.write_text(ROLE)
+
+    def run(**variables: object) -> subprocess.CompletedProcess[str]:
+        return play(str(book), "--diff", "-e", json.dumps(variables))
+
+    return run
+
+
+def signing_key(directory: Path, name: str) -> Callable[[str], str]:
+    """Make a key and return what signs a text with it; the public half lands in ``<name>.asc``."""
+    home = directory / name
+    home.mkdir(mode=0o700)
+    environment = {**os.environ, "GNUPGHOME": str(home)}
+
+    def gpg(*arguments: str, text: str = "") -> str:
+        command = ["gpg", "--batch", "--quiet", "--passphrase", "", *arguments]
+        return subprocess.run(
+            command, input=text, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    gpg("--quick-generate-key", name, "ed25519", "sign", "never")
+    (directory / f"{name}.asc").write_text(gpg("--armor", "--export", name))
+    return lambda text: gpg("--clear-sign", text=text)
+
+
+def put(host: Machine, path: str, text: str) -> None:
+    """Write a text to a file of the host that everybody may read."""
+    host.check_output(f"printf %s {_base64(text)} | base64 --decode > {path} && chmod 0644 {path}")
+
+
+def _base64(text: str) -> str:
+    return subprocess.run(
+        ["base64", "--wrap=0"], input=text, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def release(packages: str) -> str:
+    """Return the index of a flat repository, to be signed."""
+    digest, size = hashlib.sha256(packages.encode()).hexdigest(), len(packages.encode())
+    date = format_datetime(NOW, usegmt=True)
+    return f"Origin: drc-test\nSuite: test\nDate: {date}\nSHA256:\n {digest} {size} Packages\n"
+
+
+def address() -> str:
+    (row,) = reading.read(Store.open(), "host", [HOST])
+    return str(row.fields["address"])
+
+
+@pytest.fixture
+def repository(
+    machine: Callable[[str], Machine], provisioned: Lab, tmp_path: Path
+) -> Iterator[dict[str, object]]:
+    """A signed repository behind TLS of a CA that nobody else knows, as a variable of the role."""
+    host = machine(HOST)
+    material.ensure_ca(tmp_path, "drc-test-mirror")
+    texts = [(tmp_path / name).read_text() for name in ("ca.pem", "ca.key")]
+    day = datetime.timedelta(days=1)
+    authority = _certificates.load_authority(*texts, NOW)
+    sign = signing_key(tmp_path, "maker")
+    packages = host.check_output(REBUILD) + "\n"
+    put(host, f"{PLACE}/Packages", packages)
+    put(host, f"{PLACE}/InRelease", sign(release(packages)))
+    put(host, f"{PLACE}.pem", _certificates.issue(authority, _certificates.Wish((address(),), day, day), NOW))
+    put(host, f"{PLACE}.py", SERVER)
+    host.check_output(
+        f"systemd-run --unit drc-test-repository --working-directory {PLACE} python3 {PLACE}.py"
+    )
+    yield {
+        "uris": [f"https://{address()}:{PORT}/"],
+        "suites": ["./"],
+        "key": f"file:{tmp_path}/maker.asc",
+        "ca": f"file:{tmp_path}/ca.pem",
+    }
+    host.check_output("systemctl stop drc-test-repository")
+    host.check_output(f"rm -rf {PLACE} {PLACE}.pem {PLACE}.py /var/lib/apt/lists/*:{PORT}_*")
+
+
+@pytest.fixture
+def container(machine: Callable[[str], Machine]) -> Iterator[str]:
+    """The process id of a container of the host."""
+    host = machine(HOST)
+    host.check_output(SLEEP)
+    yield host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages")
+    host.run("docker rm --force drc-test-packages; docker rmi drc-test/packages:1")
+
+
+def test_an_engine_comes_from_a_repository_at_its_pinned_version_and_goes_back(
+    repository: dict[str, object],
+    container: str,
+    machine: Callable[[str], Machine],
+    engine: Play,
+    tmp_path: Path,
+):
+    host = machine(HOST)
+    before = host.package("docker.io").version
+    pinned = f"{before}+drctest1"
+    signing_key(tmp_path, "stranger")
+    try:
+        refused = engine(
+            docker_engine_repositories=[{**repository, "key": f"file:{tmp_path}/stranger.asc"}],
+            docker_engine_version=pinned,
+        )
+        assert refused.returncode == 2
+        assert "is not signed" in refused.stdout or "NO_PUBKEY" in refused.stdout, refused.stdout
+        assert host.package("docker.io").version == before
+
+        done = engine(docker_engine_repositories=[repository], docker_engine_version=pinned)
+        assert done.returncode == 0, done.stdout
+        assert "the running engine is not the installed one any more: needs a restart" in done.stdout
+        assert host.package("docker.io").version == pinned
+        assert f"Candidate: {pinned}" in host.check_output("apt-cache policy docker.io")
+        assert host.run(
+            f"test /proc/$(pidof dockerd)/exe -ef {host.check_output('command -v dockerd')}"
+        ).succeeded
+        assert host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages") == container
+
+        back = engine(docker_engine_version=before)
+        assert back.returncode == 0, back.stdout
+        assert host.package("docker.io").version == before
+    finally:
+        host.run(f"apt-get --quiet --yes --allow-downgrades install docker.io={before}")
+        assert engine().returncode == 0
+    for path in (
+        "sources.list.d/drcloud-engine.sources",
+        "preferences.d/drcloud-engine",
+        "apt.conf.d/80drcloud-engine",
+    ):
+        assert not host.file(f"/etc/apt/{path}").exists
+    assert host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages") == container
