@@ -9,7 +9,7 @@ from typing import Any
 
 from drcloud.cmdb.snapshot import Snapshot
 
-COLUMNS = ("host", "at", "dropped", "suppressed", "queued", "queued_bytes", "away")
+COLUMNS = ("host", "at", "dropped", "suppressed", "queued", "queued_bytes")
 # A host reports once an hour, and at once when something was lost.
 RECENT = timedelta(hours=2)
 # Only hosts in service are expected to report.

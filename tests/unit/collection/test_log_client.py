@@ -23,7 +23,7 @@ def stats(dropped, taken, size=0, nearly=0):
         "discarded.full": dropped,
         "discarded.nf": nearly,
     }
-    action = {"name": "central-log", "suspended": 0, "resumed": 0}
+    action = {"name": "central-log", "processed": 7}
     return f"Mon Nov 23 00:00:00 2026: {json.dumps(action)}\nMon Nov 23 00:00:00 2026: {json.dumps(queue)}\n"
 
 

@@ -32,7 +32,7 @@ STATS = "stats"
 HEALTH = "health.json"
 # rsyslog saves its queue at every hundredth message (queue.checkpointInterval); twice that is enough.
 REWIND = 200
-ACTION = "central-log"
+QUEUE = "central-log queue"
 # Of the counters of the queue: dropped since it was full, and dropped since it was nearly full.
 DROPPED = ("discarded.full", "discarded.nf")
 # systemd's SD_MESSAGE_JOURNAL_DROPPED (sd-messages.h): the journal suppressed messages of a service.
@@ -97,20 +97,20 @@ def report(state=STATE, now=None):
 
 
 def latest(text):
-    """Return the newest counters of the queue and of the action, by name, from impstats' lines. Pure."""
+    """Return the newest counters of the queue, by its name, from impstats' lines. Pure."""
     found = {}
     for line in text.splitlines():
         _, brace, rest = line.partition("{")
         with contextlib.suppress(ValueError):
             entry = json.loads(brace + rest)
-            if entry.get("name") in (ACTION, f"{ACTION} queue"):
+            if entry.get("name") == QUEUE:
                 found[entry["name"]] = entry
     return found
 
 
 def counted(before, counters):
     """Return the state with rsyslog's counters added, which begin at zero whenever it starts. Pure."""
-    queue, action = counters.get(f"{ACTION} queue", {}), counters.get(ACTION, {})
+    queue = counters.get(QUEUE, {})
     now = {"dropped": sum(queue.get(name, 0) for name in DROPPED), "taken": queue.get("enqueued", 0)}
     seen = before.get("seen", {})
     # The number of messages taken only falls where rsyslog has started again.
@@ -121,7 +121,6 @@ def counted(before, counters):
     return {
         "dropped": before.get("dropped", 0) + max(new, 0),
         "queued": queue.get("size", before.get("queued", 0)),
-        "away": action.get("suspended", 0) > action.get("resumed", 0),
         "seen": now,
     }
 
@@ -136,7 +135,7 @@ def suppressed(entry):
 def message(before, health, now):
     """Return what to say in the journal: each loss at once, and once an hour that all is well. Pure."""
     lost = {name: health[name] - before.get(name, 0) for name in ("dropped", "suppressed")}
-    shown = ("dropped", "suppressed", "queued", "queued_bytes", "away")
+    shown = ("dropped", "suppressed", "queued", "queued_bytes")
     numbers = json.dumps({name: health[name] for name in shown})
     if any(lost.values()):
         words = f"lost: {lost['dropped']} by a full queue, {lost['suppressed']} by the journal's rate limit;"
