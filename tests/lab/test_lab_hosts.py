@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,7 +68,16 @@ def test_each_host_has_an_identity_of_its_own(on: Run) -> None:
     assert len(identities) == 2
 
 
-def test_docker_hosts_have_one_raw_disk(on: Run) -> None:
+def test_the_fleet_is_of_two_debian_releases(on: Run) -> None:
+    told = {
+        host: on(host, ". /etc/os-release && echo $VERSION_CODENAME").stdout.strip()
+        for host in ("dk-01", "dk-06")
+    }
+    assert told["dk-06"] == "trixie"
+    assert told["dk-01"] == platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
+def test_docker_hosts_have_a_raw_disk(on: Run) -> None:
     answer = on("dk-03", "test -b /dev/drc-spare && sudo blockdev --getsize64 /dev/drc-spare")
     assert int(answer.stdout) == 4 << 30
     assert on("lb-01", "test -e /dev/drc-spare").returncode == 1
