@@ -94,6 +94,7 @@ def test_an_unconfirmed_change_is_undone_at_boot(host):
 
 
 def test_the_host_tells_a_change_it_does_not_know(host):
+    assert host.guard.confirm("two") == "unknown"
     armed(host).guard.applied("one")
     host.guard.confirm("one")
     assert host.guard.confirm("two") == "unknown"

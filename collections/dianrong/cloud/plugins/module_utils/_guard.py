@@ -161,22 +161,23 @@ class Guard:
 
         Asking again gives the same answer. A change whose maker died half-way is undone instead.
         """
-        while True:
+        while os.path.isdir(self.place):
             with self._locked():
                 if self._token("settled") == token:
                     return self._read("settled", "outcome")
                 if self._token("armed") != token and self._token("firing") != token:
                     return "unknown"
                 running = self._applying()
-                if self._token("armed") == token and running is None:
+                kept = self._token("armed") == token and running is None
+                if kept:
                     self._keep()
-                    break
-            if running:
+            if kept:
+                self._run(["systemctl", "stop", self._unit(token) + ".timer"])
+            elif running:
                 time.sleep(PAUSE)
             else:
                 self.fire(token)
-        self._run(["systemctl", "stop", self._unit(token) + ".timer"])
-        return "confirmed"
+        return "unknown"
 
     def fire(self, token):
         """Undo the change at once; for a change that failed half-way."""
