@@ -41,8 +41,9 @@ options:
     choices: [planned, provisioning, active, maintenance, quarantined, retired]
   foretold:
     description:
-      - What an earlier task of the same playbook returned as RV(moved). A check moves no host, so these are told
-        here as if they were in the first state of O(only_from) by now. Without check mode it means nothing.
+      - What an earlier task of the same playbook returned as RV(moved). A check moves no host, so these are
+        told here as if they were in the first state of O(only_from) by now. Without check mode it means
+        nothing.
     type: list
     elements: str
     default: []
@@ -146,8 +147,8 @@ options:
       mode:
         description:
           - With V(nat), the ports of containers are published on the host's address.
-          - With V(uplink), the bridge takes over O(bridges[].nic) and its address, and containers get addresses
-            of the IDC.
+          - With V(uplink), the bridge takes over O(bridges[].nic) and its address, and containers get
+            addresses of the IDC.
         type: str
         choices: [nat, uplink]
         required: true
