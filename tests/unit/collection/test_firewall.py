@@ -148,3 +148,15 @@ def test_a_zone_stands_in_one_step_where_nothing_has_to_come_between():
 def test_a_bridge_that_makes_no_sense_is_refused(bridge):
     with pytest.raises(_firewall.FirewallError, match="expected a name, and mode nat or uplink"):
         plan(bridges=[bridge])
+
+
+def test_what_is_no_address_or_network_is_named():
+    with pytest.raises(
+        _firewall.FirewallError, match="address 'dk-05': 'dk-05' does not appear to be an IPv4"
+    ):
+        _firewall.plan([OFFICE], SERVICES, "dk-05")
+    bridge = {"name": "br0", "mode": "uplink", "containers": "10.90.0.1/24"}
+    with pytest.raises(
+        _firewall.FirewallError, match=r"containers on an uplink: 10\.90\.0\.1/24 has host bits"
+    ):
+        plan(bridges=[bridge])

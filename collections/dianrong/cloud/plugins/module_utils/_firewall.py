@@ -126,7 +126,10 @@ def steps(owners):
 
 def zone_of(owners, address):
     """Return the name of the zone that an address is in, by the longest prefix, or None."""
-    wanted = ipaddress.ip_address(address)
+    try:
+        wanted = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise FirewallError(f"address {address!r}: {error}") from error
     wanted = getattr(wanted, "ipv4_mapped", None) or wanted
     around = [prefix for prefix in owners if wanted in prefix]
     return owners[max(around, key=lambda prefix: prefix.prefixlen)] if around else None
@@ -189,7 +192,10 @@ def _covers(pattern, name):
 def _uplinks(bridges):
     uplinks = [bridge for bridge in bridges if bridge["mode"] == "uplink"]
     declared = [bridge.get(key) for bridge in uplinks for key in ("containers", "ipv6")]
-    found = [ipaddress.ip_network(text) for text in declared if text]
+    try:
+        found = [ipaddress.ip_network(text) for text in declared if text]
+    except ValueError as error:
+        raise FirewallError(f"network of containers on an uplink: {error}") from error
     return tuple(
         net
         for version in (4, 6)
