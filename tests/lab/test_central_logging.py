@@ -401,7 +401,7 @@ def test_a_log_server_that_does_not_answer_is_unreachable(drcloud: Run, tmp_path
     assert f"log server {SERVER} does not answer" in done.stderr
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_following_goes_on_over_a_rotation(central: Central, drcloud: Run, provisioned: Lab) -> None:
     word = words("follow")
     command = [
