@@ -119,6 +119,7 @@ def serve(site: Site) -> Iterator[Callable[..., None]]:
     yield start
     for name in names:
         site.host.run(f"docker rm --force {name}")
+    site.host.run("docker image rm drc-test/empty:1")
 
 
 def fetched(machine: Machine, address: str, port: int = 8080) -> bool:
