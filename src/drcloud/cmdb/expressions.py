@@ -191,6 +191,8 @@ def _item(parent: Evaluate, argument: Evaluate, variables: Mapping[str, Any]) ->
     value, key = parent(variables), argument(variables)
     if isinstance(value, _Missing):
         return value
+    if isinstance(key, _Missing):
+        raise _TrippedError(key)  # what is missing is no key of anything, and no default outside helps
     if type(value) not in SCALARS and type(value) not in {dict, list, tuple}:
         raise AskJinjaError(f"an item of a {type(value).__name__}")
     try:

@@ -12,7 +12,7 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.template import Templar, trust_as_template
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._construct import construct
@@ -273,6 +273,9 @@ def test_groups_and_variables_are_those_of_constructable(hosts, options):
 
 @settings(max_examples=EXAMPLES * 2, deadline=None)
 @given(values, values, inside)
+# What is missing is no key, and a default outside does not make it one.
+@example(a=None, b=[], text="('active')[a.a] | default('d')")
+@example(a=None, b=[], text="(1)[a.a] | default('d')")
 def test_an_expression_has_the_value_and_the_failures_of_jinja(a, b, text):
     host = {"a": a, "b": b, "attrs": {"a": a, "ab": b}, "disks": [a]}
     for strict in (False, True):
