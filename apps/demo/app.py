@@ -142,10 +142,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        while not self.server.stopping.is_set():
+        stopped = False
+        # A connection that was taken gets a line, also when the app is told to stop in the same moment.
+        while not stopped:
             self.wfile.write(f"{VERSION} {time.time():.0f}\n".encode())
             self.wfile.flush()
-            self.server.stopping.wait(1.0)
+            stopped = self.server.stopping.wait(1.0)
 
     def answer(self, status: int, body: dict[str, object]) -> None:
         """Send a JSON document; while the app stops, the connection ends with it."""

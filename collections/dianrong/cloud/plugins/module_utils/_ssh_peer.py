@@ -35,7 +35,7 @@ def find(pid=None, root=PROCESSES):
 def parse(environment):
     """Return ``(client's address, server's port)`` from an environment as the kernel shows it, or None."""
     for entry in environment.split(b"\0"):
-        name, _, value = entry.partition(b"=")
+        name, _equals, value = entry.partition(b"=")
         fields = value.decode("ascii", "replace").split()
         if name == b"SSH_CONNECTION" and len(fields) == 4 and fields[3].isdigit():
             # A link-local address carries its interface behind a percent sign.

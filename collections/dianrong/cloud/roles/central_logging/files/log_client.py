@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -100,7 +99,7 @@ def latest(text):
     """Return the newest counters of the queue, by its name, from impstats' lines. Pure."""
     found = {}
     for line in text.splitlines():
-        _, brace, rest = line.partition("{")
+        _before, brace, rest = line.partition("{")
         with contextlib.suppress(ValueError):
             entry = json.loads(brace + rest)
             if entry.get("name") == QUEUE:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -55,7 +54,7 @@ class Log:
 def scan(directory):
     """Return the files of the central log; others, and symbolic links, are none of ours."""
     found = []
-    for folder, _, names in os.walk(directory):
+    for folder, _folders, names in os.walk(directory):
         for name in names:
             match = NAME.fullmatch(name)
             path = os.path.join(folder, name)
