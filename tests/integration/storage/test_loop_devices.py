@@ -131,6 +131,9 @@ def test_a_device_that_is_written_after_it_was_looked_at_is_left_alone(loop: str
     with pytest.raises(_storage_steps.StorageError, match="somebody wrote on it since"):
         _storage_steps.carry_out(replace(made, steps=FORMAT), disk)
     assert carried(loop) == []
+    # The next run must not take it for a file system of ours that was half made.
+    with pytest.raises(_storage_plan.RefusalError, match="not blank"):
+        planned(loop)
 
 
 def test_a_device_that_is_claimed_after_it_was_looked_at_is_left_alone(

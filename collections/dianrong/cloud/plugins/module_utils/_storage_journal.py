@@ -39,8 +39,8 @@ def read():
 
 
 def write(key, record):
-    """Put one record down, so that it is there after a power cut too."""
-    records = {**read(), key: record}
+    """Put one record down, so that it is there after a power cut too; None takes the device's record away."""
+    records = {name: one for name, one in {**read(), key: record}.items() if one is not None}
     rows = {name: dataclasses.asdict(one) for name, one in sorted(records.items())}
     put(Path(DIRECTORY, "devices.json"), json.dumps(rows, indent=1) + "\n", mode=0o600)
 

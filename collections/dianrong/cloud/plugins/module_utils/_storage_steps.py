@@ -149,8 +149,14 @@ class Work:
 
     def format(self):
         """Make the file system, after a last look while nobody else can claim the device."""
-        self._hold()
-        self._look_again()
+        try:
+            self._hold()
+            self._look_again()
+        except (OSError, StorageError):
+            # Nothing of ours was written: with a journal that says otherwise, the next run would take for a
+            # half-made file system of ours what somebody else put there.
+            _storage_journal.write(self.declared.key, self.plan.seen.record)
+            raise
         seen = self.plan.seen
         again = bool(seen.signatures or seen.stain is not None or "wipe" in self.plan.steps)
         kind, number = self.plan.filesystem, self.plan.uuid
