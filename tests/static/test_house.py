@@ -34,15 +34,22 @@ def test_the_package_and_the_collection_have_one_version() -> None:
 
 ROOMS = [
     ".",
+    "apps",
     "collections",
     "collections/dianrong/cloud",
     "docs",
     "docs/decisions",
     "inventories",
+    "inventories/idc",
+    "inventories/lab",
+    "jenkins",
     "molecule",
     "playbooks",
     "plugins",
     "roles",
+    "roles/lab_hosts",
+    "roles/site_baseline",
+    "scripts",
     "src/drcloud",
     "tests",
 ]
