@@ -27,7 +27,8 @@ FRESH = "dk-06"
 INVENTORY = "inventories/lab/lab.cmdb.yml"
 PROVISION = "dianrong.cloud.provision"
 # Task results of a run that has nothing to do, at most: each costs a round trip or a part of one.
-RESULTS = {"docker": 46, "infra": 48, "lb": 42, "bastion": 30}
+# The bastion is the first of the hosts here, so what is done once for all of them counts as its own.
+RESULTS = {"docker": 46, "infra": 48, "lb": 42, "bastion": 31}
 
 
 def recap(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
