@@ -20,7 +20,7 @@ from drcloud.cmdb import snapshot
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 Look = Callable[[str], Machine]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HOST = "dk-05"

@@ -13,7 +13,7 @@ from testinfra.host import Host as Machine
 
 from drcloud.lab.identity import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 INVENTORY = "inventories/lab/lab.cmdb.yml"
 HOST = "dk-05"
 Look = Callable[[str], Machine]

@@ -19,7 +19,7 @@ from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 from drcloud.lab.load import Load, LoadResult
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LBS = ("lb-01", "lb-02")
 RATE = 40.0

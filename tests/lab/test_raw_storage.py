@@ -17,7 +17,7 @@ from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
 from drcloud.lab.identity import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HOST = "dk-03"
 SPARE, RAW = "/dev/drc-spare", "/dev/drc-raw"

@@ -23,7 +23,7 @@ from drcloud.cmdb.store import Store
 from drcloud.delivery import releases
 from drcloud.lab.identity import Lab, locate
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
