@@ -46,10 +46,26 @@ def test_what_a_state_needs(before, files, action, enable):
 @pytest.mark.parametrize(
     ("before", "changed"), [(BARE, False), (DONE, True), (State(None, None, NONE, TABLE), True)]
 )
-def test_without_zones_there_is_no_firewall(before, changed):
+def test_a_firewall_that_nobody_wants_goes(before, changed):
     steps = _firewall_host.decide(before, None, None)
     assert steps.changed == changed
     assert bool(_firewall_host.diff(before, steps, None)) == changed
+
+
+@pytest.mark.parametrize(
+    "before",
+    [DONE, State(FILE, None, NONE, None), State(None, UNIT_FILE, RUNS, None), State(None, None, NONE, TABLE)],
+    ids=["all", "file", "unit", "table"],
+)
+def test_that_no_zones_are_known_takes_no_firewall_away(before):
+    """As after the import of a CMDB that does not have them yet; a part of a firewall is one, too."""
+    with pytest.raises(_firewall_host.HostError, match="no zones are declared, and this host has a firewall"):
+        _firewall_host.refuse_loss(before)
+
+
+def test_a_host_without_a_firewall_needs_no_zones():
+    _firewall_host.refuse_loss(BARE)
+    assert not _firewall_host.decide(BARE, None, None).changed
 
 
 def test_a_unit_that_systemd_has_not_read_is_read():

@@ -131,6 +131,21 @@ def decide(before, text, table):
     return Steps(tuple(files), unit, False)
 
 
+def refuse_loss(before):
+    """Say that a firewall goes only where somebody wants it to go; pure.
+
+    An inventory that does not know the zones, as of a CMDB that was just restored, must not open its hosts.
+
+    Raises:
+        HostError: the host has a firewall.
+    """
+    if before.file or before.unit_file or before.table is not None:
+        raise HostError(
+            "no zones are declared, and this host has a firewall; declare its zones, or say that it shall go "
+            "(firewall_absent=true, or absent: true for the task). Nothing was changed"
+        )
+
+
 def apply(module, before, steps, table):
     """Take the steps, and make sure that the table is the wanted one.
 

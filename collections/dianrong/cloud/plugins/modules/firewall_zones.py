@@ -20,11 +20,11 @@ description:
     anything changes. One that does so all the same, by rules of one's own for instance, is undone by the host
     itself, because it has to be confirmed over a fresh connection.
   - A rule that was added to our table or removed from it by hand is seen, also in check mode, and put right.
-  - Without zones there is no firewall. A host that had one loses it.
+  - A host that has a firewall loses it with O(absent) only. That no zones are known is no wish, and refused.
 options:
   zones:
     description:
-      - The parts of the network.
+      - The parts of the network. Without any, a host gets no firewall; one that has a firewall is refused.
     type: list
     elements: dict
     required: true
@@ -83,6 +83,11 @@ options:
     type: list
     elements: str
     default: []
+  absent:
+    description:
+      - Take the firewall away, whatever the other options say. What listens on the host is open then to all.
+    type: bool
+    default: false
   confirm_within:
     description:
       - How many seconds the controller has to confirm a change over a fresh connection.
@@ -119,6 +124,13 @@ EXAMPLES = r"""
     services:
       ssh: [22]
       apps: [20000, 20001]
+
+- name: This host lies behind a firewall of others
+  dianrong.cloud.firewall_zones:
+    address: "{{ ansible_host }}"
+    zones: []
+    services: {}
+    absent: true
 """
 
 RETURN = r"""
@@ -158,18 +170,19 @@ SPEC = {
     "container_interfaces": {"type": "list", "elements": "str", "default": ["docker0", "br-*"]},
     "container_services": {"type": "list", "elements": "str", "default": ["apps", "ping"]},
     "extra_rules": {"type": "list", "elements": "str", "default": []},
+    "absent": {"type": "bool", "default": False},
     "confirm_within": {"type": "int", "default": 30},
     "guard": {"type": "dict", "options": PENDING},
 }
 
 
 def wanted(given):
-    """Return the text of the firewall that the options ask for, or None without zones.
+    """Return the text of the firewall that the options ask for, or None for no firewall.
 
     Raises:
         FirewallError: it makes no sense, or locks out the connection that asks for it.
     """
-    if not given["zones"]:
+    if given["absent"] or not given["zones"]:
         return None
     made = _firewall.plan(
         given["zones"],
@@ -209,11 +222,14 @@ def change(module, guard, before, steps, table):
 
 def ensure(module):
     """Read, plan, apply; return the task's result."""
-    text = wanted(module.params)
+    given = module.params
+    text = wanted(given)
     guard = _guard.Guard(GUARD)
     if not module.check_mode:
         guard.settle()
     before = _firewall_host.read(module)
+    if not given["zones"] and not given["absent"]:
+        _firewall_host.refuse_loss(before)
     # Where nftables is still going to be installed there is nothing to rehearse with.
     known = text is not None and _firewall_host.installed()
     table = _firewall_host.rehearse(module, text) if known else text
