@@ -50,6 +50,13 @@ def plan(declared, seen):
 DONE = replace(OURS, mounted=("/var/lib/docker",), place=settled(), record=record("ready"))
 HALF = replace(BLANK, signatures=(XFS,), file_system=XFS, stain=0, record=record("formatting"))
 COMMITTED = Place(unit=settled().unit, drop_in=settled().drop_in, entries=3)
+EXT4 = Signature(FILE_SYSTEM, "ext4", 1080, UUID)
+LATE = replace(
+    BLANK,
+    file_system=EXT4,
+    place=replace(settled(VOLUME, "ext4"), entries=7),
+    record=record("ready", filesystem="ext4"),
+)
 CASES = {
     "blank, nothing to move": (DATA, BLANK, (*FORMAT, *UNITS, "mount", "note ready")),
     "blank, data to move": (
@@ -181,6 +188,21 @@ REFUSED = {
         "mount of /dev/sda2",
     ),
     "a volume over data": (VOLUME, replace(BLANK, place=FULL), "holds 3 entries that the volume would hide"),
+    "a volume over what was written while its disk was away": (
+        replace(VOLUME, uuid=UUID),
+        LATE,
+        "holds 7 entries that the volume would hide; move them away first",
+    ),
+    "a data root that is a symbolic link": (
+        DATA,
+        replace(BLANK, place=Place(leads_to="/srv/docker")),
+        "/var/lib/docker leads through a symbolic link to /srv/docker; declare that path in its place",
+    ),
+    "a volume of ours below a symbolic link": (
+        replace(VOLUME, uuid=UUID),
+        replace(LATE, place=Place(leads_to="/data/demo"), mounted=("/data/demo",)),
+        "/srv/demo leads through a symbolic link to /data/demo",
+    ),
     "raw with a file system": (
         Declared("raw", path="/dev/drc-raw"),
         replace(BLANK, signatures=(FOREIGN,)),

@@ -121,6 +121,8 @@ def _blkid(node):
 def _place(declared, disk, mounts):
     """Return what is at the mount point of a device."""
     point = declared.mount
+    if (real := os.path.realpath(point)) != point:
+        return _storage_plan.Place(leads_to=real)
     top = _disk_uses.mounted_at(point, mounts)
     ours = top is not None and top.numbers == disk.numbers
     place = _storage_plan.Place(

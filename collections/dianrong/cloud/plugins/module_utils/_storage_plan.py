@@ -67,9 +67,11 @@ class Record:
 class Place:
     """What is at a mount point. ``other`` names a foreign mount there; ``used`` in bytes.
 
-    ``unit`` and ``drop_in`` are the texts of the files that mount the device, None without them.
+    ``unit`` and ``drop_in`` are the texts of the files that mount the device, None without them. ``leads_to``
+    is the path that a mount point with a symbolic link in it comes to; None where it is what it says.
     """
 
+    leads_to: str | None = None
     other: str | None = None
     entries: int = 0
     used: int = 0
@@ -217,6 +219,12 @@ def _refuse_unfit(declared, seen):
 def _refuse_place(declared, seen, standing):
     """Refuse what the mount point does not allow."""
     place = seen.place
+    if place.leads_to:
+        # systemd mounts on no such path, and what runs from it is listed under the other name.
+        raise RefusalError(
+            f"{declared.label}: {declared.mount} leads through a symbolic link to {place.leads_to}; "
+            "declare that path in its place"
+        )
     if declared.mount in seen.mounted:
         return
     if seen.mounted:
@@ -225,13 +233,16 @@ def _refuse_place(declared, seen, standing):
         )
     if place.other:
         raise RefusalError(f"{declared.label}: {declared.mount} is a mount of {place.other} already")
-    if not place.entries or _committed(seen):
+    if not place.entries:
         return
     if declared.purpose == "app-volume":
+        # Also where the unit is there: a volume is never moved, so this was written while its disk was away.
         raise RefusalError(
             f"{declared.label}: {declared.mount} holds {place.entries} entries that the volume would hide; "
             "move them away first"
         )
+    if _committed(seen):
+        return
     if standing == "ours" and not _is_copy(declared, seen):
         raise RefusalError(
             f"{declared.label}: both it and the directory {declared.mount} hold data; stop the engine, move "

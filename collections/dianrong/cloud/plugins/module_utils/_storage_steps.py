@@ -243,11 +243,27 @@ class Work:
     def mount(self):
         """Mount the file system where it belongs, and see that it is there."""
         os.makedirs(self.point, mode=0o700, exist_ok=True)
+        if self.declared.purpose == "app-volume" and not os.path.ismount(self.point):
+            self._seal()
+        # The unit may be from a run that died before systemd knew, and name a disk that was replaced.
+        run("systemctl", "daemon-reload")
         _link_by_uuid(self.plan.uuid, self.node)
         run("systemctl", "start", self._unit())
         top = _disk_uses.mounted_at(self.point, _disk_uses.own_mounts())
         if top is None or top.numbers != self.disk.numbers:
             raise StorageError(f"{self._unit()} started, but {self.point} is not this device")
+
+    def _seal(self):
+        """Keep the directory below a volume empty: who writes there while the disk is away gets an error."""
+        # Not every file system knows the attribute.
+        with contextlib.suppress(StorageError):
+            run("chattr", "+i", self.point)
+        if os.listdir(self.point):
+            with contextlib.suppress(StorageError):
+                run("chattr", "-i", self.point)
+            raise StorageError(
+                f"{self.point} got entries by now that the volume would hide; move them away first"
+            )
 
     def set_aside(self):
         """Move what lies hidden below the mount to a directory beside it, by a view without the mount."""
