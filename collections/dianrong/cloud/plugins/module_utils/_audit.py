@@ -21,14 +21,18 @@ class AuditError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """The lines of the file, the watches left out, and those that the kernel does not have yet."""
+    """The lines of the file, the watches left out, and those that the kernel does not have yet.
+
+    ``missing`` can be loaded now; ``waiting`` only with the next boot, for the kernel's rules are locked.
+    """
 
     rules: tuple[str, ...]
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
 
 
-def plan(paths, permissions, key, present, loaded):
+def plan(paths, permissions, key, present, loaded, locked=False):
     """Return the rules that watch paths; pure.
 
     Args:
@@ -37,6 +41,7 @@ def plan(paths, permissions, key, present, loaded):
         key: the mark that the records are found by.
         present: those of the paths' directories that there are; the kernel refuses a watch in any other.
         loaded: rules as ``auditctl -l`` lists them, or None when the kernel does not tell.
+        locked: whether the kernel takes no rules until the next boot.
 
     Raises:
         AuditError: a path, the permissions or the key make no rule.
@@ -52,8 +57,17 @@ def plan(paths, permissions, key, present, loaded):
         else:
             left_out.append(path)
     have = {canonical(rule) for rule in loaded} if loaded is not None else set()
-    missing = () if loaded is None else tuple(rule for rule in rules if canonical(rule) not in have)
-    return Plan(tuple(rules), tuple(left_out), missing)
+    lacking = () if loaded is None else tuple(rule for rule in rules if canonical(rule) not in have)
+    missing, waiting = ((), lacking) if locked else (lacking, ())
+    return Plan(tuple(rules), tuple(left_out), missing, waiting)
+
+
+def locked(status):
+    """Return whether ``auditctl -s`` tells of rules that nobody changes until the next boot; pure.
+
+    auditctl(8), ``-e 2``; CIS Debian Linux Benchmark, "Ensure the audit configuration is immutable".
+    """
+    return re.search(r"\benabled[ =]2\b", status) is not None
 
 
 def render(rules):

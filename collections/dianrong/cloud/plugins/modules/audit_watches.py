@@ -13,7 +13,8 @@ description:
   - Writes one file of rules to C(/etc/audit/rules.d), one watch for each path, and has C(augenrules) load
     all rules when the kernel lacks one of them. Has auditd run, which writes down what the kernel sees.
   - Not every kernel lets itself be asked. In a container, and where audit is turned off, the rules are on
-    disk only; the task says so in a warning and in RV(loaded), in place of claiming that they hold.
+    disk only; the task says so in a warning and in RV(loaded), in place of claiming that they hold. The same
+    where the rules are locked until the next boot (C(auditctl -e 2)), which then loads them.
   - The kernel watches a path that is not there yet as long as its directory is. A path without a directory
     is left out and returned.
 options:
@@ -62,10 +63,10 @@ loaded:
   type: bool
   sample: true
 reason:
-  description: Why the kernel does not have them, in its own words.
+  description: Why the kernel does not have them.
   returned: when the rules are not loaded
   type: str
-  sample: "Error - audit support not in kernel"
+  sample: "the kernel cannot be asked: Error - audit support not in kernel"
 left_out:
   description: Paths in directories that are not there.
   returned: success
@@ -81,17 +82,24 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dianrong.cloud.plugins.module_utils import _audit, _files, _units
 
 DAEMON = "auditd.service"
+LOCKED = "the rules are locked until the next boot"
 
 
 def ask_kernel(module):
     """Return the rules that the kernel has loaded, or None and why it does not tell."""
     program = module.get_bin_path("auditctl")
     if program is None:
-        return None, "auditctl is not installed"
+        return None, "the kernel cannot be asked: auditctl is not installed"
     code, output, errors = module.run_command([program, "-l"])
     if code:
-        return None, " ".join((errors or output).split())
+        return None, f"the kernel cannot be asked: {' '.join((errors or output).split())}"
     return [line for line in output.splitlines() if line.strip() != "No rules"], None
+
+
+def is_locked(module):
+    """Return whether a kernel that can be asked takes no rules any more."""
+    program = module.get_bin_path("auditctl", required=True)
+    return _audit.locked(module.run_command([program, "-s"], check_rc=True)[1])
 
 
 def load(module, plan):
@@ -114,14 +122,15 @@ def ensure(module):
     present = {path.rpartition("/")[0] for path in given["paths"]}
     present = {directory for directory in present if os.path.isdir(directory or "/")}
     loaded, reason = ask_kernel(module)
-    plan = _audit.plan(given["paths"], given["permissions"], given["key"], present, loaded)
+    locked = loaded is not None and is_locked(module)
+    plan = _audit.plan(given["paths"], given["permissions"], given["key"], present, loaded, locked)
     file = _files.Wanted(given["file"], _audit.render(plan.rules).encode(), mode=0o640)
     changes = _files.plan([file], {file.path: _files.read(file.path)})
     unit = _units.read(module, DAEMON)
     # Where the kernel cannot be asked the daemon has nothing to write down, and does not start.
     steps = None if loaded is None else _units.decide(unit)
     # A rule that went from the file has to go from the kernel as well.
-    outdated = loaded is not None and bool(plan.missing or changes)
+    outdated = loaded is not None and not locked and bool(plan.missing or changes)
     if not module.check_mode:
         _files.apply(changes)
         if steps:
@@ -135,10 +144,15 @@ def ensure(module):
         diff.append({"before": "", "after": "".join(f"load: {rule}\n" for rule in plan.missing)})
     changed = bool(changes or plan.missing or (steps and steps.changed))
     result = {"changed": changed, "left_out": list(plan.left_out), "diff": diff}
-    if loaded is None:
-        module.warn(f"audit rules are on disk but not loaded, for the kernel cannot be asked: {reason}")
-        return {**result, "loaded": False, "reason": reason}
-    return {**result, "loaded": not (module.check_mode and outdated)}
+    return {**result, **holds(module, reason or (LOCKED if plan.waiting else None), outdated)}
+
+
+def holds(module, reason, outdated):
+    """Return what can be said of the kernel's rules; warn where they are on disk only."""
+    if reason is None:
+        return {"loaded": not (module.check_mode and outdated)}
+    module.warn(f"audit rules are on disk but not loaded, for {reason}")
+    return {"loaded": False, "reason": reason}
 
 
 def main():
