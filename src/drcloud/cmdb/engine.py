@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from sqlalchemy.exc import ArgumentError
 
 from drcloud.errors import CmdbError, InvalidInputError
 
+# How long a writer waits while nobody else gets on; as long as others commit, it waits for its turn.
 LOCK_SECONDS = 30
+POLL_MILLISECONDS = 20
 CONNECT_SECONDS = 10
 MODE = "drcloud_mode"
 READ, WRITE, MIGRATE = "read", "write", "migrate"
@@ -90,11 +93,47 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    # A writer takes the write lock at once: to ask for it after a read would fail instead of wait.
     mode = connection.get_execution_options().get(MODE)
     writes = mode in (WRITE, MIGRATE)
     if mode == MIGRATE:
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     if not writes:
         connection.exec_driver_sql("PRAGMA query_only = ON")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _take_turn(connection.connection.driver_connection)
+
+
+def _take_turn(connection: Any) -> None:
+    """Begin a transaction that writes, as soon as the one that does so now has ended.
+
+    SQLite alone would look more and more rarely, so that the last to come is the first to write, and would
+    give up at the end of its timeout however well the others get on
+    (https://www.sqlite.org/c3ref/busy_timeout.html).
+    """
+    [patience] = connection.execute("PRAGMA busy_timeout").fetchone()
+    commits, since = None, time.monotonic()
+    while refusal := _refused(connection, patience):
+        # It changes with every commit of others, https://www.sqlite.org/pragma.html#pragma_data_version.
+        [seen] = connection.execute("PRAGMA data_version").fetchone()
+        if seen != commits:
+            commits, since = seen, time.monotonic()
+        elif time.monotonic() - since >= patience / 1000:
+            raise refusal
+
+
+def _refused(connection: Any, patience: int) -> sqlite3.OperationalError | None:
+    """Try to begin for a moment; return the error when somebody else writes.
+
+    The write lock is taken at once: to ask for it after a read would fail instead of wait.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {min(POLL_MILLISECONDS, patience)}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return error
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
+    return None

@@ -162,6 +162,20 @@ def test_somebody_else_writes_for_too_long(
     assert store.declared_seq() == 0
 
 
+def _one_unit(number: int, url: str) -> None:
+    with Store.open(url).write(reason="one of many") as session:
+        session.add(Idc(code=f"q{number}"))
+        session.flush()
+        time.sleep(0.2)
+
+
+def test_a_long_queue_is_waited_for(cmdb_url: str, crowd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes last waits longer than a writer that hangs is waited for: all others got on meanwhile."""
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 1)
+    crowd.succeed(10, _one_unit, cmdb_url)
+    assert Store.open(cmdb_url).declared_seq() == 10
+
+
 def drcloud(url: str, *words: str) -> tuple[int, str]:
     """Run the command; return its exit code and what it says of its failure."""
     command = [sys.executable, "-m", "drcloud", *words]
