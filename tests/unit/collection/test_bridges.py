@@ -77,6 +77,17 @@ def test_a_record_says_what_was_taken():
     assert _uplink.load(_uplink.dump(taken)) == taken
 
 
+def test_an_address_with_a_peer_cannot_be_taken_over():
+    """The kernel's route to the peer goes with it, and then the router has none either."""
+    shown = json.loads(json.dumps(RECORDED["addresses"]))
+    entry = next(entry for entry in shown if entry["ifname"] == "eth0")
+    entry["addr_info"][0].update(address="10.90.0.1", prefixlen=32)
+    found = _links.parse(shown, RECORDED["routes"], RECORDED["routes6"])
+    given = {"name": "br0", "mode": "uplink", "nic": "eth0", "slice": "10.90.0.128/28"}
+    with pytest.raises(_bridges.BridgeError, match=r"the address 10.90.0.12/32 with the peer 10.90.0.1, "):
+        _bridges.plan([_bridges.wish({**OPTIONS, **given})], [], _bridges.Host(found))
+
+
 def test_what_a_takeover_leaves_is_the_wanted_state():
     """The recorded host after the script: eth0 bare in br0, br0 with all that it carries."""
     uplink = _uplink.wanted("br0", _uplink.take(links(), "eth0"))
@@ -103,26 +114,132 @@ def test_undo_and_scripts_are_shell(name):
         assert done.returncode == 0, done.stderr
 
 
-def test_the_undo_of_a_first_takeover_gives_everything_back():
-    case = yaml.safe_load((HERE / "bridges/uplink_takes_over.yml").read_text("utf-8"))
-    text = _network_undo.script(planned(case), host_of(case), [], {"br0": False})
-    before_boot, _line, after = text.partition('[ "$1" != boot ] || exit 0\n')
-    assert "rm -f /etc/systemd/system/multi-user.target.wants/drcloud-bridge-br0.service" in before_boot
-    for line in (
-        "docker network rm br0 || true",
-        "ip link set dev eth0 nomaster",
-        "ip address replace 10.90.0.12/24 dev eth0 broadcast +",
-        "ip -4 route replace 0.0.0.0/0 via 10.90.0.1 dev eth0",
-        "ip -6 route replace ::/0 via fd00:90::1 dev eth0 metric 1024",
-    ):
-        assert line in after
+def undo_of(name, enabled=False):
+    case = yaml.safe_load((HERE / f"bridges/{name}.yml").read_text("utf-8"))
+    return _network_undo.script(planned(case), host_of(case), [], {"br0": enabled})
 
 
-def test_the_undo_of_a_later_change_runs_what_was_there():
-    case = yaml.safe_load((HERE / "bridges/uplink_slice_changes.yml").read_text("utf-8"))
-    text = _network_undo.script(planned(case), host_of(case), [], {"br0": True})
-    assert "ln -sf /etc/systemd/system/drcloud-bridge-br0.service" in text
-    assert text.endswith("/bin/sh /etc/drcloud/network/br0.sh\n")
+class Console:
+    """Runs an undo with programs that note what they are asked, and do what a test gives them to do."""
+
+    def __init__(self, place, monkeypatch):
+        self.place = place
+        for name in ("PLACE", "UNITS"):
+            monkeypatch.setattr(_uplink, name, str(place / name))
+        (place / "UNITS/multi-user.target.wants").mkdir(parents=True)
+        (place / "PLACE").mkdir()
+        (place / "PLACE/br0.sh").write_text("echo br0.sh >> notes\n")
+        for program in ("ip", "iptables", "systemctl", "docker"):
+            self.program(program, "")
+        self.program("timeout", 'shift\nexec "$@"')
+
+    def program(self, name, answer):
+        path = self.place / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        note = f"echo {name} $* >> notes\n" if name != "timeout" else ""
+        path.write_text(f"#!/bin/sh\n{note}{answer}\n")
+        path.chmod(0o755)
+
+    def run(self, text, reason="timer"):
+        """Return the exit code and what was asked, in order."""
+        environment = {"PATH": f"{self.place / 'bin'}:/usr/bin:/bin"}
+        done = subprocess.run(
+            ["/bin/sh", "-c", text, "undo", reason], cwd=self.place, env=environment, check=False
+        )
+        notes = self.place / "notes"
+        return done.returncode, notes.read_text().splitlines() if notes.exists() else []
+
+
+@pytest.fixture
+def console(tmp_path, monkeypatch):
+    return Console(tmp_path, monkeypatch)
+
+
+BACK = [
+    "ip link set dev eth0 nomaster",
+    "ip link delete dev br0",
+    "ip link set dev eth0 mtu 1500 up",
+    "ip -4 address flush dev eth0",
+    "ip address replace 10.90.0.12/24 dev eth0 broadcast +",
+    "ip address replace fd00:90::12/64 dev eth0 nodad",
+    "ip -4 route replace 0.0.0.0/0 via 10.90.0.1 dev eth0",
+    "ip -4 route replace 172.30.0.0/16 via 10.90.0.3 dev eth0 metric 50",
+    "ip -6 route replace ::/0 via fd00:90::1 dev eth0 metric 1024",
+]
+
+
+def test_the_undo_of_a_first_takeover_gives_everything_back(console):
+    wish = console.place / "UNITS/multi-user.target.wants/drcloud-bridge-br0.service"
+    wish.touch()
+    code, notes = console.run(undo_of("uplink_takes_over"))
+    assert code == 0
+    assert [note for note in notes if note.startswith("ip ") and "show" not in note] == BACK
+    assert "docker network rm br0" in notes
+    assert not wish.exists()
+
+
+def test_the_undo_gives_the_network_back_before_anything_that_may_hang_or_fail(console):
+    """Neither a stuck engine nor a busy systemd nor a lock of iptables keeps a host cut off."""
+    for program in ("systemctl", "docker", "iptables"):
+        console.program(program, "exit 1")
+    code, notes = console.run(undo_of("uplink_takes_over"))
+    assert code == 0
+    last = notes.index(BACK[-1])
+    assert not [note for note in notes[:last] if not note.startswith("ip ")]
+    assert {note.split()[0] for note in notes[last + 1 :]} == {"iptables", "systemctl", "docker"}
+    lines = undo_of("uplink_takes_over").splitlines()
+    assert not [line for line in lines if line.startswith(("systemctl", "docker")) or "iptables -w -" in line]
+
+
+def test_a_step_of_the_undo_that_fails_does_not_hold_up_the_others(console):
+    console.program("ip", 'case "$*" in *172.30.0.0*) exit 2;; esac')
+    code, notes = console.run(undo_of("uplink_takes_over"))
+    assert code == 1
+    assert [note for note in notes if note.startswith("ip ") and "show" not in note] == BACK
+
+
+def test_the_undo_at_boot_puts_files_back_and_touches_no_link(console):
+    assert console.run(undo_of("uplink_takes_over"), "boot") == (0, [])
+
+
+def test_the_undo_of_a_later_change_runs_what_was_there(console):
+    wish = console.place / "UNITS/multi-user.target.wants/drcloud-bridge-br0.service"
+    code, notes = console.run(undo_of("uplink_slice_changes", enabled=True))
+    assert code == 0
+    assert notes[0] == "br0.sh"
+    assert wish.is_symlink()
+
+
+def test_a_bridge_that_a_boot_did_not_know_any_more_is_started_by_its_undo(console):
+    """Systemd computed the boot when the unit was gone; the undo puts it back in the middle of it."""
+    code, notes = console.run(undo_of("uplink_removed", enabled=True), "boot")
+    assert (code, notes) == (
+        0,
+        ["systemctl daemon-reload", "systemctl --no-block start drcloud-bridge-br0.service"],
+    )
+
+
+def test_a_network_that_was_replaced_comes_back_with_the_undo(console):
+    code, notes = console.run(undo_of("uplink_slice_changes", enabled=True))
+    assert code == 0
+    options = [f"--opt {key}={value}" for key, value in sorted(UPLINK.items())]
+    assert notes[-2:] == [
+        "docker network rm br0",
+        "docker network create --driver bridge --subnet 10.90.0.0/24 --ip-range 10.90.0.128/28 "
+        f"--gateway 10.90.0.1 {' '.join(options)} --label {LABEL}=uplink br0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        ("-N DOCKER-USER\n-A DOCKER-USER -j DRCLOUD-br1\n-A DOCKER-USER -j RETURN\n", True),
+        ("-N DOCKER-USER\n-A DOCKER-USER -j DRCLOUD-br10\n", False),
+        ("", False),
+    ],
+)
+def test_whether_the_chain_of_a_bridge_is_asked(rules, asked):
+    assert _uplink.passes("br1", rules) is asked
 
 
 def test_an_uplink_lets_the_other_networks_to_the_wire_but_not_to_its_containers():

@@ -96,7 +96,7 @@ def wish(given):
         if given[option] is not None and not LINK.match(given[option]):
             raise BridgeError(f"{subject}: {given[option]!r} is no name of an interface")
     for option, kind, what in (
-        ("slice", ipaddress.ip_network, "a network"),
+        ("slice", ipaddress.IPv4Network, "an IPv4 network"),
         ("ipv6", ipaddress.IPv6Network, "an IPv6 network"),
         ("gateway", ipaddress.IPv4Address, "an IPv4 address"),
     ):
@@ -274,6 +274,13 @@ def _refuse_takeover(wish, nic, host):
             raise BridgeError(
                 f"{subject} is one of several hops of the route {route.to}; only one is taken over"
             )
+    # What cannot be said again cannot be given back either: the undo would leave the host cut off.
+    odd = [one.what for one in host.links.odd if one.link == nic.name]
+    if odd:
+        raise BridgeError(
+            f"{subject} has {' and '.join(odd)}, which a takeover can neither carry over nor give back; "
+            "configure it without that, or make the bridge in the host's own configuration"
+        )
 
 
 def _on_uplink(wish, taken, host, mtu):

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 # Made by the kernel, a router's advertisement or a redirect: they come again by themselves.
 PASSING = ("kernel", "ra", "redirect")
+# Set by people and their scripts. Any other protocol is a program's that watches its routes.
+LASTING = ("boot", "static")
+# What iproute2 shows of a route beyond the words of a Route.
+PARTICULARS = ("via", "metrics", "encap", "tos", "from", "expires")
 NETWORKD = "/run/systemd/netif/links"
 NETWORK_MANAGER = "/run/NetworkManager/devices"
 
@@ -70,12 +74,21 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Oddity:
+    """An address or a route with something that the others here have no word for; ``what`` says it."""
+
+    link: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Links:
     """All of a host's network that a plan looks at."""
 
     links: dict[str, Link]
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
+    odd: tuple[Oddity, ...] = ()
 
     def of(self, name):
         """Return the lasting addresses of an interface that are not its own link-local ones."""
@@ -110,7 +123,8 @@ def parse(shown, routes, routes6):
         for entry in listed
         for one in _hops(entry, family)
     ]
-    return Links(links, tuple(addresses), tuple(found))
+    odd = [*_odd_addresses(shown), *_odd_routes([*routes, *routes6])]
+    return Links(links, tuple(addresses), tuple(found), tuple(odd))
 
 
 def manager(link):
@@ -165,6 +179,29 @@ def _hops(entry, family):
                 protocol=entry.get("protocol", "boot"),
                 hops=len(hops),
             )
+
+
+def _odd_addresses(shown):
+    """Yield the addresses of a point-to-point link: the route to the peer comes and goes with them."""
+    for entry in shown:
+        for one in entry.get("addr_info", []):
+            if one.get("local") and one.get("address"):
+                what = f"the address {one['local']}/{one['prefixlen']} with the peer {one['address']}"
+                yield Oddity(entry["ifname"], what)
+
+
+def _odd_routes(listed):
+    """Yield the lasting routes that a Route cannot say, or that are another program's."""
+    for entry in listed:
+        protocol = entry.get("protocol", "boot")
+        if entry.get("type", "unicast") != "unicast" or protocol in PASSING:
+            continue
+        for hop in entry.get("nexthops") or [entry]:
+            words = [flag for flag in ("onlink", "pervasive") if flag in hop.get("flags", ())]
+            words += [name for name in PARTICULARS if hop.get(name) or entry.get(name)]
+            words += [f"protocol {protocol}"] if protocol not in LASTING else []
+            if words and hop.get("dev"):
+                yield Oddity(hop["dev"], f"the route {entry['dst']} ({', '.join(words)})")
 
 
 def _text(path):

@@ -20,6 +20,8 @@ PLACE = "/etc/drcloud/network"
 UNITS = "/etc/systemd/system"
 # The bridges that Docker makes by itself; C(+) is iptables' wildcard.
 DOCKERS = ("docker0", "br-+")
+# Seconds that a command which only cleans up waits for iptables' lock.
+CLEANING = "-w 5"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def stands(links, uplink):
 def script(uplink):
     """Return the script that makes the bridge, from whatever is there; at each boot and now."""
     name, nic = uplink.name, uplink.nic
+    carried = "\n".join(_carry(name, uplink.addresses, uplink.routes))
     return f"""#!/bin/sh
 # Managed by drCloud: {name} takes over {nic} with its addresses and routes. It runs at each boot.
 set -eu
@@ -109,23 +112,33 @@ ip link set dev {name} mtu {uplink.mtu} up
 ip address flush dev {nic}
 ip link set dev {nic} master {name}
 ip -4 address flush dev {name}
-{_carry(name, uplink.addresses, uplink.routes)}
+{carried}
 # Docker lets packets for loopback addresses in at its bridges (route_localnet); here the wire is behind.
 {_loopback(name, "C")} 2> /dev/null || {_loopback(name, "I")}
 {_passage(uplink)}"""
 
 
 def release(name, taken):
-    """Return the commands that take the bridge away and give the interface back what it had."""
+    """Return the commands that take the bridge away and give the interface back what it had.
+
+    None of them waits for the engine or holds up another: the interface has all it can have, first of all,
+    and a failure is told at the end.
+    """
     nic = taken.nic
-    return f"""ip link set dev {nic} nomaster
-! {_there(name)} || ip link delete dev {name}
-{_loopback(name, "D")} 2> /dev/null || true
-iptables -w -D DOCKER-USER -j {chain(name)} 2> /dev/null || true
-iptables -w -F {chain(name)} 2> /dev/null && iptables -w -X {chain(name)} || true
-ip link set dev {nic} mtu {taken.mtu} up
-ip -4 address flush dev {nic}
-{_carry(nic, taken.addresses, taken.routes)}
+    lines = [
+        f"ip link set dev {nic} nomaster",
+        f"! {_there(name)} || ip link delete dev {name}",
+        f"ip link set dev {nic} mtu {taken.mtu} up",
+        f"ip -4 address flush dev {nic}",
+        *_carry(nic, taken.addresses, taken.routes),
+    ]
+    back = "\n".join(f"{line} || failed=1" for line in lines)
+    return f"""failed=0
+{back}
+{_loopback(name, "D", CLEANING)} 2> /dev/null || true
+iptables {CLEANING} -D DOCKER-USER -j {chain(name)} 2> /dev/null || true
+iptables {CLEANING} -F {chain(name)} 2> /dev/null && iptables {CLEANING} -X {chain(name)} || true
+exit $failed
 """
 
 
@@ -194,7 +207,7 @@ def chain(name):
 
 def passes(name, rules):
     """Tell whether DOCKER-USER, as ``iptables -S`` shows it, asks the bridge's chain."""
-    return f"-A DOCKER-USER -j {chain(name)}" in rules
+    return f"-A DOCKER-USER -j {chain(name)}" in rules.splitlines()
 
 
 def _passage(uplink):
@@ -226,8 +239,8 @@ fi
 """
 
 
-def _loopback(link, verb):
-    return f"iptables -w -t raw -{verb} PREROUTING -i {link} -d 127.0.0.0/8 -j DROP"
+def _loopback(link, verb, wait="-w"):
+    return f"iptables {wait} -t raw -{verb} PREROUTING -i {link} -d 127.0.0.0/8 -j DROP"
 
 
 def _there(link):
@@ -240,8 +253,7 @@ def _carry(link, addresses, routes):
         for address in addresses
     ]
     # Routes to routers first, then those that lead through them.
-    lines += [_route(link, route) for route in sorted(routes, key=lambda route: route.via is not None)]
-    return "\n".join(lines)
+    return lines + [_route(link, route) for route in sorted(routes, key=lambda route: route.via is not None)]
 
 
 def _route(link, route):
