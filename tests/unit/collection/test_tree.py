@@ -81,3 +81,25 @@ def test_extended_attributes_count(trees):
 
 def test_what_a_tree_takes_counts_links_once_and_holes_not_at_all(trees):
     assert 4096 <= _tree.used(str(trees[0])) < 1 << 20
+
+
+def test_what_goes_while_it_is_counted_takes_nothing(trees, monkeypatch):
+    """An engine at work removes files and directories at any time."""
+    whole = _tree.used(str(trees[0]))
+    listed = [*_tree.walk(str(trees[0])), "deep/gone"]
+    monkeypatch.setattr(_tree, "walk", lambda root, onerror: listed)
+    assert _tree.used(str(trees[0])) == whole
+
+
+def test_a_directory_that_goes_is_skipped_by_the_count_and_not_by_the_comparison(trees, monkeypatch):
+    scandir = os.scandir
+
+    def gone(path):
+        if str(path).endswith("er"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert _tree.used(str(trees[0])) > 0
+    with pytest.raises(FileNotFoundError):
+        differences(trees)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -15,10 +16,13 @@ CHUNK = 1 << 20
 OWN = ("lost+found",)
 
 
-def walk(root):
-    """Return the paths below a directory, relative to it, sorted; links are not followed."""
+def walk(root, onerror=None):
+    """Return the paths below a directory, relative to it, sorted; links are not followed.
+
+    ``onerror`` is given what is wrong with a directory, and may raise it; without it, everything is raised.
+    """
     found = []
-    for directory, directories, files in os.walk(root, onerror=_fail):
+    for directory, directories, files in os.walk(root, onerror=onerror or _fail):
         inner = os.path.relpath(directory, root)
         found += [os.path.normpath(os.path.join(inner, name)) for name in (*directories, *files)]
     return sorted(path for path in found if path not in OWN)
@@ -28,12 +32,21 @@ def _fail(error):
     raise error
 
 
+def _fail_unless_gone(error):
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def used(root):
-    """Return how many bytes a tree takes on its disk; what several names share counts once."""
+    """Return how many bytes a tree takes on its disk; what several names share counts once.
+
+    Somebody may be at work in it: what goes while it is counted takes nothing.
+    """
     seen = {}
-    for path in walk(root):
-        status = os.lstat(os.path.join(root, path))
-        seen[status.st_dev, status.st_ino] = status.st_blocks * BLOCK
+    for path in walk(root, _fail_unless_gone):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(os.path.join(root, path))
+            seen[status.st_dev, status.st_ino] = status.st_blocks * BLOCK
     return sum(seen.values())
 
 
