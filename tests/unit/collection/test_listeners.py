@@ -104,3 +104,25 @@ def test_a_neighbour_is_shut_out_or_says_why_not():
     assert _listeners.undecided([answer(2376, "unreachable"), answer(2375, "not-docker")], [2376]) == []
     said = _listeners.undecided([answer(2376, "undecided"), answer(2375, "open")], [2376])
     assert ["does not show" in said[0], "lets in anybody" in said[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("playing", "engines", "serving", "expected"),
+    [
+        (["dk-01", "dk-02", "dk-03"], ["dk-01", "dk-02", "dk-03"], [], "dk-03"),
+        # The last one begins again, and a host that has no engine knocks only where nobody else does.
+        (["dk-02", "dk-01", "lb-01"], ["dk-01", "dk-02"], [], "dk-01"),
+        (["dk-02", "lb-01"], ["dk-02"], ["dk-02", "lb-01"], "lb-01"),
+        # A run that is limited to one host: an engine that is in service.
+        (["dk-02"], ["dk-01", "dk-02", "dk-04", "dk-05"], ["dk-01", "dk-05", "lb-01"], "dk-05"),
+        (["dk-02"], ["dk-02", "dk-03"], ["dk-02"], ""),
+        (["dk-02"], ["dk-02"], ["dk-02"], ""),
+    ],
+)
+def test_another_host_knocks_as_well_where_there_is_one(playing, engines, serving, expected):
+    assert _listeners.neighbour("dk-02", playing, engines, serving) == expected
+
+
+def test_no_host_knocks_for_a_whole_fleet():
+    fleet = [f"dk-{number:02}" for number in range(50)]
+    assert {_listeners.neighbour(host, fleet, fleet, ()) for host in fleet} == set(fleet)

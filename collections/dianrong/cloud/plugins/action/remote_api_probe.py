@@ -51,11 +51,20 @@ class ActionModule(ControllerAction):
         wanted = _listeners.targets(seen, task_vars.get("ansible_host") or host)
         handshakes = within + _probe.knock(wanted, given["timeout"])
         said = _listeners.objections(seen, handshakes, given["expected"], given["others"])
+        # Of 50,000 hosts only those that have a Remote API look for a neighbour.
+        beside = _neighbour(host, task_vars) if given["expected"] else ""
         return {
             **_judged(handshakes, said, host),
+            "neighbour": beside,
             "listeners": seen["listeners"],
             "targets": [{"address": one.address, "port": one.port} for one in wanted],
         }
+
+
+def _neighbour(host: str, task_vars: dict[str, t.Any]) -> str:
+    groups = task_vars.get("groups") or {}
+    engines, serving = groups.get("role_docker") or (), groups.get("state_active") or ()
+    return _listeners.neighbour(host, task_vars.get("ansible_play_hosts") or (), engines, serving)
 
 
 def _judged(handshakes: list[dict[str, t.Any]], said: list[str], host: str) -> dict[str, t.Any]:

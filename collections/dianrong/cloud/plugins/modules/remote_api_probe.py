@@ -79,7 +79,7 @@ EXAMPLES = r"""
   dianrong.cloud.remote_api_probe:
     expected: [2376]
     targets: "{{ probe.targets }}"
-  delegate_to: dk-02
+  delegate_to: "{{ probe.neighbour }}"
 """
 
 RETURN = r"""
@@ -118,6 +118,13 @@ targets:
   type: list
   elements: dict
   sample: [{address: 10.90.0.11, port: 2376}]
+neighbour:
+  description:
+    - Another host that should knock there as well. The next one by name of the Docker hosts of the play, else
+      of those in service, else of the play; empty when there is none, or when O(expected) is empty.
+  returned: when O(targets) was not given
+  type: str
+  sample: dk-02
 listeners:
   description: The TCP listeners of the engine and who else holds its usual ports.
   returned: when O(targets) was not given

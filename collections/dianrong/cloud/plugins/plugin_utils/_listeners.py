@@ -35,6 +35,24 @@ def targets(seen: dict[str, t.Any], address: str) -> list[Target]:
     return sorted(one for one in found if one.port not in asleep)
 
 
+def neighbour(
+    host: str, playing: t.Collection[str], engines: t.Collection[str], serving: t.Collection[str]
+) -> str:
+    """Return the host that should knock at another one's engine, the next by name; empty when there is none.
+
+    Args:
+        host: whose engine it is.
+        playing: the hosts of the play that are well so far; those with an engine come first.
+        engines: the hosts that have an engine.
+        serving: the hosts that are in service; of the engines among them where the play has none.
+    """
+    for hosts in ({*playing} & {*engines}, {*engines} & {*serving}, {*playing}):
+        if others := hosts - {host}:
+            # Each host has another neighbour, so no one knocks for a whole fleet.
+            return min((one for one in others if one > host), default=min(others))
+    return ""
+
+
 def objections(
     seen: dict[str, t.Any],
     handshakes: t.Iterable[dict[str, t.Any]],
