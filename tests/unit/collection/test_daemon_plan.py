@@ -222,6 +222,12 @@ def test_a_listener_that_asks_for_no_certificate_is_refused():
     assert "to everybody" in said
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0:2375", ":2375", "tcp://:2375", " 10.90.0.11:2375", "TCP://:2375"])
+def test_an_address_without_a_scheme_is_one_of_tcp(host):
+    (said,) = _daemon.exposures({"hosts": ["fd://", host]})
+    assert said.startswith(f"option 'hosts' opens {host} to everybody")
+
+
 def test_an_engine_without_its_local_socket_is_refused():
     assert _daemon.exposures({"hosts": ["tcp://10.90.0.11:2376"], **TLS}) == [
         "option 'hosts' leaves the engine without its local socket: add fd://"

@@ -55,6 +55,22 @@ def test_the_last_drop_in_by_name_decides():
     assert _engine_unit.command_line(files).split() == ["/opt/dockerd", "-H", "tcp://0.0.0.0:2375"]
 
 
+def test_what_others_say_before_us_stays_but_for_where_to_listen():
+    """A site's data root in its own drop-in: without it the engine would start empty."""
+    directory = "/etc/systemd/system/docker.service.d/"
+    site = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --data-root /srv $DOCKER_OPTS\n"
+    files = UnitFiles(PACKAGED.path, DEBIAN, {f"{directory}10-site.conf": site})
+    wanted = "/usr/sbin/dockerd --data-root /srv $DOCKER_OPTS"
+    text = _engine_unit.drop_in(files, True, {})
+    assert text.splitlines()[3:] == ["ExecStart=", f"ExecStart={wanted}"]
+    after = _engine_unit.with_drop_in(files, PATH, text)
+    assert _engine_unit.command_line(after) == wanted
+    # Ours is no source of itself: what the site says next is followed.
+    assert _engine_unit.drop_in(after, True, {}) == text
+    moved = {**after.drop_ins, f"{directory}10-site.conf": site.replace("/srv", "/data")}
+    assert "--data-root /data" in _engine_unit.drop_in(UnitFiles(PACKAGED.path, DEBIAN, moved), True, {})
+
+
 def test_the_environment_is_written_so_that_systemd_reads_it_back():
     text = _engine_unit.drop_in(PACKAGED, False, {"NO_PROXY": 'a,"b"', "HTTPS_PROXY": "http://p:3128/%7E"})
     assert text.splitlines() == [

@@ -64,6 +64,7 @@ FILE_ONLY = {"builder": "map", "features": "map"}
 PROXY_FLAGS = frozenset(("http-proxy", "https-proxy", "no-proxy"))
 TLS_FILES = ("tlscacert", "tlscert", "tlskey")
 LOCAL_HOSTS = frozenset(("fd://", "unix:///var/run/docker.sock", "unix:///run/docker.sock"))
+LOCAL_SCHEMES = ("fd:", "unix:")
 # What a flag's type in `dockerd --help` means in JSON; types not named here are not checked.
 JSON_TYPES = {
     "bool": (bool, "true or false"),
@@ -165,7 +166,8 @@ def exposures(options):
     said = [
         f"option 'hosts' opens {host} to everybody: it takes tlsverify, {', '.join(TLS_FILES)} as well"
         for host in hosts
-        if str(host).startswith("tcp:") and not guarded
+        # dockerd takes an address without a scheme for one of TCP.
+        if not str(host).strip().startswith(LOCAL_SCHEMES) and not guarded
     ]
     if not LOCAL_HOSTS & set(hosts):
         said.append("option 'hosts' leaves the engine without its local socket: add fd://")

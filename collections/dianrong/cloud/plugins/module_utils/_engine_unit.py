@@ -5,7 +5,8 @@
 """The files of the engine's systemd unit: how dockerd is called, and a drop-in of ours that calls it so.
 
 C(daemon.json) and the command line must not both say where the engine listens, and every package calls
-dockerd with C(-H fd://). A drop-in takes the flag away where C(daemon.json) has C(hosts).
+dockerd with C(-H fd://). A drop-in takes the flag away where C(daemon.json) has C(hosts), and leaves the rest
+of the command as the package and the drop-ins before ours have it.
 """
 
 from __future__ import annotations
@@ -77,13 +78,19 @@ def drop_in(files, own_hosts, environment):
     """
     lines = []
     if own_hosts:
-        packaged = command_line(UnitFiles(files.path, files.text)) or UNKNOWN_COMMAND
+        given = command_line(_before_ours(files)) or UNKNOWN_COMMAND
         lines += ["# Where to listen is said in daemon.json.", "ExecStart="]
-        lines.append(f"ExecStart={without_hosts(packaged)}")
+        lines.append(f"ExecStart={without_hosts(given)}")
     lines += [
         f'Environment="{name}={_escaped(value)}"' for name, value in sorted((environment or {}).items())
     ]
     return "\n".join(["# Managed by drCloud", "[Service]", *lines, ""]) if lines else None
+
+
+def _before_ours(files):
+    # Ours resets what the drop-ins before it say; those behind it have the last word anyway.
+    drop_ins = {path: text for path, text in files.drop_ins.items() if os.path.basename(path) < DROP_IN}
+    return UnitFiles(files.path, files.text, drop_ins)
 
 
 def without_hosts(command):
