@@ -45,7 +45,7 @@ def system(*command: str) -> None:
 
 def plan() -> tuple:
     [disk] = _storage_look.find([DECLARED])
-    seen = _storage_look.look(DECLARED, disk, _storage_journal.read().get(DECLARED.key))
+    seen = _storage_look.look(DECLARED, disk, _storage_journal.of(_storage_journal.read(), DECLARED.names))
     return _storage_plan.plan(DECLARED, seen, _storage_look.host_identity()), disk
 
 

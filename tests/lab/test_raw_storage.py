@@ -94,15 +94,16 @@ def test_the_disks_are_mounted_by_the_uuids_that_the_cmdb_records(host: Machine)
         host.check_output("docker info --format '{{.DockerRootDir}} {{.Driver}}'")
         == "/var/lib/docker overlay2"
     )
-    assert known[RAW] is None
+    assert known[RAW] is not None
     assert known[SPARE] is None
 
 
 def test_what_a_dead_controller_did_not_record_is_recorded_by_the_next_run(storage: Run):
     before = recorded()
-    forgotten = [Wanted("block_device", {"uuid": None}, f"{HOST}:/dev/drc-volume")]
+    lost = ("/dev/drc-volume", RAW)
+    forgotten = [Wanted("block_device", {"uuid": None}, f"{HOST}:{node}") for node in lost]
     objects.change(Store.open(), forgotten, reason="as if the controller had died before it wrote")
-    assert recorded()["/dev/drc-volume"] is None
+    assert [recorded()[node] for node in lost] == [None, None]
     done = storage()
     assert done.returncode == 0, done.stdout
     assert recorded() == before

@@ -61,6 +61,7 @@ def test_a_volume_is_mounted_for_its_app(host):
 def test_a_raw_disk_is_on_record_and_not_mounted(host):
     for disk in declared(host, "raw"):
         assert json.loads(host.file(JOURNAL).content_string)[disk["path"]]["step"] == "handed over"
+        assert disk["uuid"]
         assert disk["path"] not in [mount.device for mount in host.mount_point.get_mountpoints()]
 
 

@@ -54,7 +54,7 @@ def planned(node: str, **declared: object) -> tuple[_storage_plan.Plan, _disks.D
         "app-volume", path=node, mount="/srv/drc-test", **({"filesystem": "xfs"} | declared)
     )
     disk = _disks.by_path(node)
-    seen = _storage_look.look(wanted, disk, _storage_journal.read().get(wanted.key))
+    seen = _storage_look.look(wanted, disk, _storage_journal.of(_storage_journal.read(), wanted.names))
     return _storage_plan.plan(wanted, seen, "test"), disk
 
 
@@ -173,6 +173,43 @@ def test_data_that_nothing_recognises_is_seen(loop: str):
         device.seek(8 * MIB)
         device.write(b"page of a database")
     assert f"is not blank: nothing is recognised, but there is data at byte {8 * MIB}" in refused(loop)
+
+
+def handed(node: str, **declared: object) -> _storage_plan.Plan:
+    """Do what a run does to a raw device."""
+    wanted = _storage_plan.Declared("raw", path=node, **declared)
+    disk = _disks.by_path(node)
+    seen = _storage_look.look(wanted, disk, _storage_journal.of(_storage_journal.read(), wanted.names))
+    made = _storage_plan.plan(wanted, seen, "test")
+    _storage_steps.carry_out(made, disk)
+    return made
+
+
+def test_a_raw_device_is_handed_over_blank_and_is_its_apps_from_then_on(loop: str, tmp_path: Path):
+    first = handed(loop)
+    assert first.steps == ("hand over",)
+    with open(loop, "r+b", buffering=0) as device:
+        device.seek(8 * MIB)
+        device.write(b"page of a database")
+        assert handed(loop).steps == ()
+        # The host is made anew; the CMDB still knows whose the disk is.
+        (tmp_path / "journal/devices.json").unlink()
+        with pytest.raises(
+            _storage_plan.RefusalError, match=f"data at byte {8 * MIB}; it is not handed over"
+        ):
+            handed(loop)
+        assert handed(loop, uuid=first.uuid).steps == ("hand over",)
+        assert handed(loop, uuid=first.uuid).steps == ()
+
+
+def test_a_raw_device_that_is_written_after_it_was_looked_at_is_not_handed_over(loop: str):
+    wanted, disk = _storage_plan.Declared("raw", path=loop), _disks.by_path(loop)
+    made = _storage_plan.plan(wanted, _storage_look.look(wanted, disk, None), "test")
+    with open(loop, "r+b") as device:
+        device.write(b"precious")
+    with pytest.raises(_storage_steps.StorageError, match="somebody wrote on it since"):
+        _storage_steps.carry_out(made, disk)
+    assert _storage_journal.read() == {}
 
 
 def test_a_loop_device_has_no_serial_to_agree_with(loop: str):

@@ -51,6 +51,10 @@ DONE = replace(OURS, mounted=("/var/lib/docker",), place=settled(), record=recor
 HALF = replace(BLANK, signatures=(XFS,), file_system=XFS, stain=0, record=record("formatting"))
 COMMITTED = Place(unit=settled().unit, drop_in=settled().drop_in, entries=3)
 EXT4 = Signature(FILE_SYSTEM, "ext4", 1080, UUID)
+RAW = Declared("raw", path="/dev/drc-raw", serial=None)
+RAW_UUID = _storage_plan.number_of(RAW, BLANK)
+SERIAL_UUID = _storage_plan.number_of(RAW, replace(BLANK, serial="S1"))
+GIVEN = Record(None, None, "handed over", 4 * GIB)
 LATE = replace(
     BLANK,
     file_system=EXT4,
@@ -107,15 +111,22 @@ CASES = {
         (*FORMAT, "write unit", "enable unit", "mount", "note ready"),
     ),
     "spare": (Declared("spare", path="/dev/drc-spare"), BLANK, ()),
-    "raw, first seen": (
-        Declared("raw", path="/dev/drc-raw"),
-        replace(BLANK, stain=4096),
+    "raw, first seen": (RAW, BLANK, ("hand over",)),
+    "raw, handed over and written by its app": (RAW, replace(BLANK, signatures=(FOREIGN,), record=GIVEN), ()),
+    "raw, handed over by the CMDB, on a host that was reinstalled": (
+        replace(RAW, uuid=RAW_UUID),
+        replace(BLANK, stain=4096, uses=("open in process 7 (mysqld)",)),
         ("hand over",),
     ),
-    "raw, handed over and written by its app": (
-        Declared("raw", path="/dev/drc-raw"),
-        replace(BLANK, signatures=(FOREIGN,), record=Record(None, None, "handed over", 4 * GIB)),
+    "raw, handed over, and on record under the name it had before": (
+        replace(RAW, serial="S1", uuid=SERIAL_UUID),
+        replace(BLANK, serial="S1", stain=0, record=replace(GIVEN, serial="S1")),
         (),
+    ),
+    "raw, with something on it that may go": (
+        replace(RAW, serial="S1", wipe=True),
+        replace(BLANK, serial="S1", signatures=(FOREIGN,)),
+        ("wipe", "hand over"),
     ),
 }
 
@@ -204,11 +215,36 @@ REFUSED = {
         "/srv/demo leads through a symbolic link to /data/demo",
     ),
     "raw with a file system": (
-        Declared("raw", path="/dev/drc-raw"),
+        RAW,
         replace(BLANK, signatures=(FOREIGN,)),
-        "not handed over as a raw device",
+        f"carries ext4 .*; it is not handed over as a raw device: if .* the CMDB to {RAW_UUID}; give wipe",
     ),
-    "raw in use": (Declared("raw", path="/dev/r"), replace(BLANK, uses=("active swap",)), "not handed over"),
+    "raw in use": (RAW, replace(BLANK, uses=("active swap",)), "in use: active swap; it is not handed over"),
+    "raw with another app's database, which nothing recognises": (
+        RAW,
+        replace(BLANK, stain=4096),
+        f"data at byte 4096; it is not handed over .* set the field uuid .* to {RAW_UUID}",
+    ),
+    "raw, and blkid alone knows what it is": (
+        RAW,
+        replace(BLANK, recognised="drbd"),
+        "blkid recognises drbd; it is not handed over",
+    ),
+    "raw, wiped without a serial": (
+        replace(RAW, wipe=True),
+        replace(BLANK, stain=0),
+        "it is not handed over",
+    ),
+    "raw, another disk than the one that was handed over": (
+        replace(RAW, uuid=RAW_UUID),
+        replace(BLANK, serial="S2"),
+        f"records under {RAW_UUID} that another disk was handed over .if this one replaces it, clear",
+    ),
+    "raw, in the place of one that was handed over here": (
+        RAW,
+        replace(BLANK, serial="S2", stain=0, record=replace(GIVEN, serial="S1")),
+        "not blank",
+    ),
 }
 
 
@@ -228,6 +264,27 @@ def test_wipe_with_the_matching_serial_formats_under_a_new_uuid():
     assert made.steps[:4] == ("note formatting", "wipe", "format", "note formatted")
     assert made.uuid == _storage_plan.uuid_of("machine|dk-03", declared, 4 * GIB, 2)
     assert made.before["content"] == [str(FOREIGN)]
+
+
+def test_a_raw_device_is_known_by_its_own_identity_and_not_by_its_declaration():
+    """It may get a serial in the CMDB, grow, or hang on another port: its app's it stays."""
+    disk = replace(BLANK, serial="S1", wwn="naa.5000")
+    numbers = {
+        _storage_plan.number_of(declared, seen)
+        for declared in (RAW, Declared("raw", serial="S1"), Declared("raw", wwn="5000"))
+        for seen in (disk, replace(disk, size=8 * GIB, node="/dev/sdz"))
+    }
+    assert len(numbers) == 1
+    others = (replace(disk, serial="S2"), replace(disk, wwn=None), BLANK, replace(BLANK, size=8 * GIB))
+    assert len(numbers | {_storage_plan.number_of(RAW, seen) for seen in others}) == 5
+
+
+def test_what_is_wiped_for_a_raw_device_is_shown():
+    seen = replace(BLANK, serial="S1", signatures=(FOREIGN,))
+    made = plan(replace(RAW, serial="S1", wipe=True), seen)
+    assert made.changed
+    assert (made.before, made.after) == ({"content": [str(FOREIGN)]}, {"content": ["wiped"]})
+    assert not plan(RAW, BLANK).changed
 
 
 def test_wipe_does_nothing_to_what_is_ours():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put a host's disks to their purpose there, and record here which file systems are ours."""
+"""Put a host's disks to their purpose there, and record here which are ours, and which an app's."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ except ImportError:
     objects = None  # ControllerAction says what is missing.
 
 MODULE = "dianrong.cloud.raw_device"
-FORMATTED = ("docker-data", "app-volume")
+RECORDED = ("docker-data", "app-volume", "raw")
 
 
 class ActionModule(ControllerAction):
-    """The CMDB is asked only for devices whose file system it does not know yet."""
+    """The CMDB is asked only for devices of which it has no UUID yet."""
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """See that the devices are declared, run the host's half, record what came back."""
         host = str(task_vars["inventory_hostname"])
         arguments = dict(self._task.args)
         devices = [one for one in arguments.get("devices") or [] if isinstance(one, dict)]
-        known = {_key(one): one.get("uuid") for one in devices if one.get("purpose") in FORMATTED}
+        known = {_key(one): one.get("uuid") for one in devices if one.get("purpose") in RECORDED}
         store = None
         if self._records(arguments) and any(not number for number in known.values()):
             store = open_store()
-            # A device that the CMDB does not know could not be recorded after it was formatted.
+            # A device that the CMDB does not know could not be recorded after it was put to its purpose.
             reading.read(store, "block_device", [f"{host}:{key}" for key in known])
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if result.get("failed") or result.get("unreachable") or not self._records(arguments):
@@ -55,7 +55,7 @@ class ActionModule(ControllerAction):
         outcome = objects.change(
             store,
             wanted,
-            reason=f"file systems of {host}, made or found by raw_device",
+            reason=f"disks of {host}, put to their purpose or found so by raw_device",
             dry_run=self.check_mode,
         )
         told = [

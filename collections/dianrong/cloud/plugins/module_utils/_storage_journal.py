@@ -31,16 +31,26 @@ def read():
         return {key: Record(**row) for key, row in rows.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise JournalError(
             f"{path} cannot be read ({error}); what is half done on this host's disks is not known: look at "
             "them, record the UUIDs of our file systems in the CMDB, and remove the file"
         ) from error
 
 
-def write(key, record):
-    """Put one record down, so that it is there after a power cut too; None takes the device's record away."""
-    records = {name: one for name, one in {**read(), key: record}.items() if one is not None}
+def of(records, names):
+    """Return the record of a device by its names: those of today, or those it was declared by before."""
+    return next((records[name] for name in names if name in records), None)
+
+
+def write(names, record):
+    """Put a device's one record down, so that it is there after a power cut too; None takes it away.
+
+    It stands under the first of the names: a record under another one would tell of a past that is over.
+    """
+    records = {name: one for name, one in read().items() if name not in names}
+    if record is not None:
+        records[names[0]] = record
     rows = {name: dataclasses.asdict(one) for name, one in sorted(records.items())}
     put(Path(DIRECTORY, "devices.json"), json.dumps(rows, indent=1) + "\n", mode=0o600)
 
@@ -70,8 +80,7 @@ def put(path, text, mode=0o644):
 @contextlib.contextmanager
 def alone():
     """Keep every other run off this host's disks; it ends with the process, however that ends."""
-    Path(DIRECTORY).mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Path(DIRECTORY, "lock").open("w", encoding="utf-8") as handle:
+    with _lock_file() as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -79,3 +88,11 @@ def alone():
                 "another run works on this host's block devices; run again when it has ended"
             ) from error
         yield
+
+
+def _lock_file():
+    try:
+        Path(DIRECTORY).mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Path(DIRECTORY, "lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise JournalError(f"no journal can be kept in {DIRECTORY}: {error}; nothing was touched") from error

@@ -44,6 +44,11 @@ class Declared:
         return self.serial or self.wwn or self.path
 
     @property
+    def names(self):
+        """All that it may be on record by, what the CMDB names it by first."""
+        return tuple(dict.fromkeys(name for name in (self.serial, self.wwn, self.path) if name))
+
+    @property
     def label(self):
         """How error messages name it."""
         return f"block device {self.path or self.serial or self.wwn}"
@@ -271,21 +276,61 @@ def _committed(seen):
     return found is not None and bool(found.uuid) and f"by-uuid/{found.uuid}\n" in (seen.place.unit or "")
 
 
+def number_of(declared, seen):
+    """Return the UUID under which a raw device is handed over: of the disk itself, on whatever host it is."""
+    told = [seen.serial, seen.wwn] if seen.serial or seen.wwn else [declared.path, seen.size]
+    return str(uuid.uuid5(NAMESPACE, "|".join(["raw", *map(str, told)])))
+
+
 def handed_over(declared, seen):
-    """Return whether a raw device is its app's already: what it carries from then on is not our business."""
+    """Return whether a raw device is its app's already: what it carries from then on is not our business.
+
+    Where the CMDB says nothing, the host's journal does.
+    """
+    if declared.uuid is not None:
+        return declared.uuid == number_of(declared, seen)
+    return _noted_as_handed_over(declared, seen)
+
+
+def _noted_as_handed_over(declared, seen):
     record = known(seen.record, declared, seen)
     return record is not None and record.step == "handed over"
 
 
 def _plan_raw(declared, seen):
+    made = Plan(declared, seen, uuid=number_of(declared, seen))
     if handed_over(declared, seen):
-        return Plan(declared, seen)
+        return made if _noted_as_handed_over(declared, seen) else replace(made, steps=("hand over",))
     if seen.uses:
         raise RefusalError(f"{declared.label}: in use: {'; '.join(seen.uses)}; it is not handed over")
+    objection = _raw_objection(declared, seen)
+    if objection is None:
+        return replace(made, steps=("hand over",))
+    if not (declared.wipe and declared.serial):
+        raise RefusalError(
+            f"{declared.label}: {objection}; it is not handed over as a raw device: if this is its app's own "
+            f"data, set the field uuid of the block device in the CMDB to {made.uuid}; give wipe with its "
+            "serial to destroy what it holds"
+        )
+    return replace(
+        made, steps=("wipe", "hand over"), before={"content": _content(seen)}, after={"content": ["wiped"]}
+    )
+
+
+def _raw_objection(declared, seen):
+    """Return why a device must not be given to an app, which may write anywhere on it; None without."""
+    if declared.uuid is not None:
+        return (
+            f"the CMDB records under {declared.uuid} that another disk was handed over (if this one replaces "
+            "it, clear the field uuid)"
+        )
     if seen.signatures:
-        carried = ", ".join(str(one) for one in seen.signatures)
-        raise RefusalError(f"{declared.label}: carries {carried}; it is not handed over as a raw device")
-    return Plan(declared, seen, ("hand over",))
+        return f"carries {', '.join(str(one) for one in seen.signatures)}"
+    if seen.recognised:
+        return f"blkid recognises {seen.recognised}"
+    if seen.stain is not None:
+        return f"is not blank: nothing is recognised, but there is data at byte {seen.stain}"
+    return None
 
 
 def _plan_format(declared, seen, standing, host):
@@ -349,12 +394,16 @@ def _ownership(declared, seen):
     }
 
 
-def _before(made):
-    seen, declared = made.seen, made.declared
+def _content(seen):
     carried = [str(one) for one in seen.signatures] or ([str(seen.file_system)] if seen.file_system else [])
     blank = seen.stain is None and not seen.recognised
+    return carried or (["blank"] if blank else [seen.recognised or f"data at byte {seen.stain}"])
+
+
+def _before(made):
+    seen, declared = made.seen, made.declared
     shown = {
-        "content": carried or (["blank"] if blank else [seen.recognised or f"data at byte {seen.stain}"]),
+        "content": _content(seen),
         "mounted": declared.mount if declared.mount in seen.mounted else None,
         "mounted at boot": seen.place.enabled,
     }

@@ -116,7 +116,7 @@ class Work:
     def _write(self, state):
         seen, plan = self.plan.seen, self.plan
         _storage_journal.write(
-            self.declared.key,
+            self.declared.names,
             _storage_plan.Record(
                 plan.uuid,
                 plan.filesystem,
@@ -130,7 +130,9 @@ class Work:
         )
 
     def hand_over(self):
-        """Put down that a raw device belongs to its app from now on; the device is not touched."""
+        """Put down that a raw device belongs to its app from now on, after a last look at a new one."""
+        if not _storage_plan.handed_over(self.declared, self.plan.seen):
+            self._look_again()
         self._write("handed over")
 
     def wipe(self):
@@ -155,7 +157,7 @@ class Work:
         except (OSError, StorageError):
             # Nothing of ours was written: with a journal that says otherwise, the next run would take for a
             # half-made file system of ours what somebody else put there.
-            _storage_journal.write(self.declared.key, self.plan.seen.record)
+            _storage_journal.write(self.declared.names, self.plan.seen.record)
             raise
         seen = self.plan.seen
         again = bool(seen.signatures or seen.stain is not None or "wipe" in self.plan.steps)

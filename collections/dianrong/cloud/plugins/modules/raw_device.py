@@ -21,7 +21,7 @@ description:
     C(/var/lib/drcloud/storage) says we made. It is mounted, never formatted.
   - The journal is written before the first byte of the device, so a run that was killed between any two
     steps, or within mkfs, is completed by the next one.
-  - The controller records the UUID of a new file system in the CMDB.
+  - The controller records the UUID of a new file system, and that of a raw device, in the CMDB.
   - Two runs at once on one host exclude each other.
 options:
   devices:
@@ -45,7 +45,9 @@ options:
           - V(docker-data) is the engine's data root. The engine does not start without it, and what lies in
             O(data_root) is moved with the engine stopped, compared byte for byte, and kept beside it.
           - V(app-volume) is a file system that is mounted for an app.
-          - V(raw) is handed to a container as it is. It is looked at once and never written.
+          - V(raw) is handed to a container as it is, where it is blank. From then on it is never looked at
+            again, and never written. That it was handed over is known by the O(devices[].uuid) that the CMDB
+            records, or by the host's journal.
           - V(spare) is never touched, nor opened.
         type: str
         required: true
@@ -58,7 +60,10 @@ options:
         description: Where an V(app-volume) is mounted.
         type: path
       uuid:
-        description: The UUID of the file system that the CMDB calls ours.
+        description:
+          - The UUID of the file system that the CMDB calls ours.
+          - Of a V(raw) device, the UUID under which this very disk was handed over. It comes from the disk's
+            serial and WWN, or from its path and size where it has neither.
         type: str
       app:
         description: The app that the device is for. For people.
@@ -74,8 +79,9 @@ options:
         type: str
       wipe:
         description:
-          - Destroy what the device holds and format it. Takes effect only together with the matching
-            O(devices[].serial), never on a device in use, and never on one that is ours already.
+          - Destroy what the device holds, and format it or, when it is V(raw), hand it over. Takes effect
+            only together with the matching O(devices[].serial), never on a device in use, and never on one
+            that is ours, or handed over, already.
         type: bool
         default: false
   data_root:
@@ -130,7 +136,7 @@ devices:
       description: The file system, null where there is none of ours.
       type: str
     uuid:
-      description: The file system's UUID; in check mode also that of one to be made.
+      description: The UUID that the CMDB records of it; in check mode also that of a file system to be made.
       type: str
     mount:
       description: Where it is mounted.
@@ -244,10 +250,12 @@ def plan_all(module):
     plans, refused = [], []
     for one, disk in zip(declared, disks):
         try:
-            seen = _storage_look.look(one, disk, records.get(one.key))
+            seen = _storage_look.look(one, disk, _storage_journal.of(records, one.names))
             plans.append((_storage_plan.plan(one, seen, host), disk))
         except _storage_plan.RefusalError as error:
             refused.append(str(error))
+        except OSError as error:
+            refused.append(f"{one.label}: cannot be read: {error}")
     if refused:
         raise _storage_plan.RefusalError("; ".join(refused))
     return plans
@@ -293,7 +301,7 @@ def told(plan):
         "size": plan.seen.size,
         "filesystem": plan.filesystem,
         "uuid": plan.uuid,
-        "mount": plan.declared.mount if plan.uuid else None,
+        "mount": plan.declared.mount if plan.filesystem else None,
         "steps": list(plan.steps),
     }
 
