@@ -16,7 +16,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils._guard import Guard
 
 
 @pytest.fixture(autouse=True)
-def _signals_stay_as_they_were():
+def _this_process_stays_as_it_was(monkeypatch):
+    monkeypatch.setattr(_guard.os, "setpgid", lambda *_: None)
     kept = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM)}
     yield
     for number, handler in kept.items():
@@ -129,26 +130,39 @@ def test_a_change_that_was_undone_cannot_be_completed(host):
         host.guard.applied("one")
 
 
-def test_an_undo_kills_the_maker_of_a_change_that_hangs(host, tmp_path):
-    maker = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time\n"
-            f"sys.path[:0] = {[entry for entry in sys.path if entry]!r}\n"
-            "from ansible_collections.dianrong.cloud.plugins.module_utils._guard import Guard\n"
-            f"guard = Guard('network', {str(tmp_path / 'guard')!r}, lambda _: (0, ''))\n"
-            f"guard.arm('one', {host.undo!r}, 60)\n"
-            "print('armed', flush=True)\n"
-            "time.sleep(600)\n",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+def hanging(host, tmp_path):
+    """Return a change that has begun, and hangs in a program that it started."""
+    program = (
+        "import subprocess, sys\n"
+        f"sys.path[:0] = {[entry for entry in sys.path if entry]!r}\n"
+        "from ansible_collections.dianrong.cloud.plugins.module_utils._guard import Guard\n"
+        f"guard = Guard('network', {str(tmp_path / 'guard')!r}, lambda _: (0, ''))\n"
+        f"guard.arm('one', {host.undo!r}, 60)\n"
+        "subprocess.run(['/bin/sh', '-c', 'echo begun; sleep 600; echo goes on'])\n"
     )
-    assert maker.stdout.readline() == "armed\n"
-    assert host.boot() == 0
+    maker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert maker.stdout.readline() == "begun\n"
+    return maker
+
+
+@pytest.mark.parametrize("reason", ["timer", "boot"])
+def test_an_undo_kills_a_change_that_hangs_with_all_it_started(host, tmp_path, reason):
+    maker = hanging(host, tmp_path)
+    fire = str(tmp_path / "guard/fire")
+    subprocess.run(["/bin/sh", fire, reason, "network", "one"], check=True)
     assert maker.wait(10) == -signal.SIGKILL
-    assert host.reasons() == ["boot"]
+    # Nobody holds the other end any more.
+    assert maker.stdout.read() == ""
+    assert host.reasons() == [reason]
+
+
+def test_what_a_dead_maker_started_does_not_go_on_beside_the_undo(host, tmp_path):
+    maker = hanging(host, tmp_path)
+    maker.kill()
+    maker.wait(10)
+    assert host.guard.confirm("one") == "reverted"
+    assert maker.stdout.read() == ""
+    assert host.reasons() == ["now"]
 
 
 def test_a_change_whose_maker_died_half_way_is_not_confirmed(host, monkeypatch):

@@ -41,11 +41,14 @@ FIRE = r"""#!/bin/sh
 set -u
 root=$(cd "$(dirname "$0")" && pwd)
 
-# A change that hangs must not go on beside its undo.
+# A change that hangs must not go on beside its undo, nor what it started: they are a process group, whose
+# number stays its own also when its leader has died. After a boot the numbers are others'.
 stop_change() {
     read -r pid started < "$1/applying" 2> /dev/null || return 0
     running=$(sed 's/.*) //' "/proc/$pid/stat" 2> /dev/null | cut -d' ' -f20)
-    [ "$running" != "$started" ] || kill -KILL "$pid"
+    if [ "$running" = "$started" ] || { [ -z "$running" ] && [ "$2" != boot ]; }; then
+        kill -s KILL -- "-$pid" 2> /dev/null
+    fi
     rm -f "$1/applying"
 }
 
@@ -57,7 +60,7 @@ fire() (
         mv -T "$place/armed" "$place/firing"
     fi
     [ -d "$place/firing" ] || exit 0
-    stop_change "$place/firing"
+    stop_change "$place/firing" "$reason"
     # What the undo starts must not inherit the lock.
     /bin/sh "$place/firing/undo" "$reason" > "$place/firing/log" 2>&1 9>&- || exit 1
     echo reverted > "$place/firing/outcome"
@@ -115,9 +118,13 @@ class Guard:
     def arm(self, token, undo, seconds):
         """From now on the host runs C(undo) in C(seconds), unless the change C(token) is confirmed before.
 
-        The caller is protected from the end of its connection from here on.
+        The caller is protected from the end of its connection from here on; it leads a process group of its
+        own, so that an undo can stop it with all that it started.
         """
         self._install()
+        # Already the leader of a group, as the leader of a session is.
+        with contextlib.suppress(PermissionError):
+            os.setpgid(0, 0)
         with self._locked():
             if self._open():
                 raise GuardError(f"guard {self.name}: another change is not settled yet; run again later")
