@@ -109,7 +109,10 @@ class Folder:
     def files(self) -> tuple[list[str], str | None]:
         """Return closed files, oldest first, and the one that is written to, if there is one."""
         found: dict[tuple[str, float], list[str]] = {}
-        for name in os.listdir(self.path):
+        names: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # the keeper removes it with its last file
+            names = os.listdir(self.path)
+        for name in names:
             match = NAME.fullmatch(name)
             if match:
                 number = int(match["number"] or 0) or float("inf")
@@ -120,12 +123,27 @@ class Folder:
             return ordered[:-1], ordered[-1]
         return ordered, None
 
+    def opened(self) -> tuple[list[str], Tail | None]:
+        """Return closed files and the one that is written to, as they were at one moment.
+
+        The keeper may set the latter aside between its name being read and its being opened.
+        """
+        while True:
+            closed, active = self.files()
+            if active is None:
+                return closed, None
+            with contextlib.suppress(FileNotFoundError):
+                tail = Tail(active)
+                if self.files() == (closed, active):
+                    return closed, tail
+                tail.file.close()
+
     def history(self, since: float | None, count: int | None) -> Iterator[bytes]:
         """Yield lines from a moment on, or about the last ``count``, up to now."""
-        closed, active = self.files()
-        if active:
-            self.tails.append(Tail(active))
-        chosen = [path for path in closed if since is None or os.stat(path).st_mtime >= since - SKEW]
+        closed, tail = self.opened()
+        if tail:
+            self.tails.append(tail)
+        chosen = [path for path in closed if since is None or changed(path) >= since - SKEW]
         if count is None:
             parts = [*map(read, chosen), *(tail.lines() for tail in self.tails)]
             return filter(self.once, itertools.chain.from_iterable(parts))
@@ -149,12 +167,23 @@ class Folder:
         if active and all(tail.path != active or tail.renamed() for tail in self.tails):
             for tail in self.tails:
                 tail.left_at = tail.left_at or now
-            self.tails.append(Tail(active))
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # set aside just now: the next look finds the one after it
+                self.tails.append(Tail(active))
         for tail in list(self.tails):
             yield from filter(self.once, tail.lines())
             if tail.left_at and now - tail.left_at > LINGER:
                 tail.file.close()
                 self.tails.remove(tail)
+
+
+def changed(path: str) -> float:
+    """Return when a closed file was written to last, which compressing it leaves; 0 when it is gone."""
+    for name in (path, path + ".gz"):
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(name).st_mtime
+    return 0.0
 
 
 def read(path: str) -> Iterator[bytes]:

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +116,82 @@ def test_a_name_is_compared_and_never_interpreted(tmp_path: Path, name: str) -> 
     assert ask(tmp_path, app=name)[0] == program.NOTHING
     put(tmp_path, f"{DAY}.log", [entry(1, "b")], place=f"lab/{name}/prod")
     assert ask(tmp_path, app=name) == (0, ["b"])
+
+
+def keeper_at_work(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have the log server's keeper act once, in the moment after files were listed."""
+    acts, original = [act], program.Folder.files
+
+    def late(folder: program.Folder) -> tuple[list[str], str | None]:
+        listed = original(folder)
+        if acts:
+            acts.pop()()
+        return listed
+
+    monkeypatch.setattr(program.Folder, "files", late)
+
+
+def told(root: Path, **wish: Any) -> list[str]:
+    """Return the history of one host, read in this process."""
+    folder = program.Folder(str(root / "logs/lab/demo/prod/dk-01"))
+    return [json.loads(line)["message"] for line in folder.history(wish.get("since"), wish.get("count"))]
+
+
+@pytest.mark.parametrize("count", [None, 10])
+def test_a_file_that_is_compressed_meanwhile_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int | None
+) -> None:
+    path = put(tmp_path, "2026-11-22.log", [entry(1, "a")])
+    put(tmp_path, f"{DAY}.log", [entry(2, "b")])
+
+    def compress() -> None:
+        put(tmp_path, "2026-11-22.log.gz", [entry(1, "a")])
+        path.unlink()
+
+    keeper_at_work(monkeypatch, compress)
+    assert told(tmp_path, since=0.0, count=count) == ["a", "b"]
+
+
+def test_a_file_that_is_removed_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, "2026-11-22.log", [entry(1, "a")])
+    put(tmp_path, f"{DAY}.log", [entry(2, "b")])
+    keeper_at_work(monkeypatch, path.unlink)
+    assert told(tmp_path, since=0.0) == ["b"]
+
+
+@pytest.mark.parametrize("anew", [[], ["c"]], ids=["nothing written since", "written since"])
+def test_a_file_that_is_set_aside_meanwhile_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anew: list[str]
+) -> None:
+    active = put(tmp_path, f"{DAY}.log", [entry(1, "a"), entry(2, "b")])
+
+    def set_aside() -> None:
+        active.rename(active.with_name(f"{DAY}.1.log"))
+        if anew:
+            put(tmp_path, f"{DAY}.log", [entry(3, text) for text in anew])
+
+    keeper_at_work(monkeypatch, set_aside)
+    assert told(tmp_path) == ["a", "b", *anew]
+
+
+def test_following_goes_on_when_a_file_is_gone_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = program.Folder(str(put(tmp_path, "2026-11-22.log.gz", []).parent))
+    assert list(folder.history(None, None)) == []
+    keeper_at_work(monkeypatch, put(tmp_path, f"{DAY}.log", [entry(1, "a")]).unlink)
+    assert list(folder.news(0.0)) == []
+    put(tmp_path, f"{DAY}.log", [entry(2, "b")])
+    assert [json.loads(line)["message"] for line in folder.news(1.0)] == ["b"]
+
+
+def test_a_host_whose_last_file_is_removed_meanwhile_has_nothing(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{DAY}.log", [entry(1, "a")])
+    path.unlink()
+    path.parent.rmdir()
+    assert told(tmp_path) == []
 
 
 class Following:
