@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -43,7 +45,7 @@ class Line:
         sent = SOURCE.encode()
         words = ["ssh", "-F", str(config), "-o", "BatchMode=yes", server, COMMAND.format(len(sent))]
         self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
         )
         self._sent = sent
 
@@ -83,13 +85,18 @@ class Line:
                 )
 
     def close(self) -> None:
-        """Hang up; the program there ends with its input."""
+        """Hang up; the program there ends with its input.
+
+        ssh and the ways in that it started are ended first: over a dead connection nothing else ends them,
+        and closing a pipe waits for the thread that reads it.
+        """
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        self.process.terminate()
-        self.process.wait()
 
 
 def record(line: bytes, server: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,19 @@ def test_a_program_that_fails_there_is_no_silence(ssh: Path) -> None:
 
 def test_a_damaged_line_is_shown_as_it_is(ssh: Path) -> None:
     assert read(ssh, one="echo '{half'; echo '[1]'") == ["{half", "[1]"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("last", ["sleep 60", "trap '' TERM; sleep 60; sleep 60"], ids=["silent", "stubborn"])
+def test_following_ends_at_once_over_a_connection_that_is_dead(ssh: Path, last: str) -> None:
+    """A thread waits for what comes next, and the ways in that ssh started hold its pipes."""
+    (ssh / "one").write_text(said((1, "a")) + last)
+    with servers.connected(["one"], ssh / "config") as lines:
+        found = servers.read(lines, Request("demo", "prod", follow=True))
+        assert next(found)["message"] == "a"
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+    assert lines[0].process.returncode is not None
 
 
 def test_a_line_for_people_cannot_steer_the_terminal() -> None:
