@@ -160,9 +160,13 @@ def read(module, engine):
             raise
         networks, swarm = (), False
     managers = {name: _links.manager(link) for name, link in links.links.items()}
-    # Without iptables, or without the chain, there are none.
-    rules = module.run_command(["iptables", "-w", "-S", "DOCKER-USER"])[1]
-    return _bridges.Host(links, taken, networks, swarm, managers, rules)
+    return _bridges.Host(links, taken, networks, swarm, managers, docker_user(module))
+
+
+def docker_user(module):
+    """Return the rules of DOCKER-USER: none without the chain, nor without iptables, which Docker brings."""
+    program = module.get_bin_path("iptables")
+    return module.run_command([program, "-w", "-S", "DOCKER-USER"])[1] if program else ""
 
 
 def files(plan):
