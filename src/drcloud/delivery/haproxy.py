@@ -7,6 +7,8 @@ text for the admin socket, answers are parsed into values. Nothing here opens a 
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +20,7 @@ RUNNING = 2
 # drain.
 MAINTENANCE_BITS = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
 DRAIN_BITS = 0x08 | 0x10
+FORMER = re.compile(r"^# process \d+$", re.MULTILINE)
 # `show stat` columns: the scope 4 means servers.
 SERVERS = 4
 
@@ -74,14 +77,21 @@ def down(pool: str, server: str) -> str:
 
 
 def parse(pool: str, answer: str) -> Pool:
-    """Return the servers in the answer to ``ask``; ValueError with the balancer's words if it is none."""
+    """Return the servers in the answer to ``ask``; ValueError with the balancer's words if it is none.
+
+    What follows a line ``# process PID`` was said by a process that a reload replaced and that still has
+    connections: they count as sessions, and nothing else it says is of interest.
+    """
+    answer, *former = FORMER.split(answer)
     states = _states(answer)
     if not states:
         words = " ".join(answer.split()) or "no answer"
         raise ValueError(f"the pool {pool} is not known there ({words[:200]})")
-    sessions = _sessions(pool, answer)
+    sessions = Counter(_sessions(pool, answer))
     if silent := sorted(set(states) - set(sessions)):
         raise ValueError(f"nothing is told of the sessions of {silent[0]} in the pool {pool}")
+    for said in former:
+        sessions.update(_sessions(pool, said))
     return {
         name: Server(name, operational == RUNNING, _admin(bits), sessions[name])
         for name, (operational, bits) in states.items()

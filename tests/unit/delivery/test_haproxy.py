@@ -49,6 +49,23 @@ def test_counts_sessions_and_queue() -> None:
     assert found["dk-01_b"].sessions == 5
 
 
+def test_counts_the_requests_that_a_replaced_process_still_has() -> None:
+    text = (RECORDED / "pool-2.6-reloaded.txt").read_text()
+    now, _, former = text.partition("# process ")
+    assert haproxy.parse("demo_prod", now)["dk-01_a"].sessions == 0
+    found = haproxy.parse("demo_prod", text)
+    assert (found["dk-01_a"].sessions, found["dk-01_b"].sessions) == (1, 0)
+    twice = haproxy.parse("demo_prod", f"{text}\n# process {former}")
+    assert twice["dk-01_a"].sessions == 2
+    assert twice["dk-01_b"].admin == "drain"
+
+
+@pytest.mark.parametrize("said", ["", "Can't find backend.\n\nNo such proxy.\n"])
+def test_a_replaced_process_that_has_nothing_to_say_counts_nothing(said: str) -> None:
+    text = (RECORDED / "pool-2.6.txt").read_text()
+    assert haproxy.parse("demo_prod", f"{text}\n# process 4711\n{said}") == haproxy.parse("demo_prod", text)
+
+
 def test_a_host_counts_once_whichever_slot_serves() -> None:
     both = pool(dk1_a=(True, "ready"), dk1_b=(True, "ready"), dk2_a=(True, "drain"), dk2_b=(False, "ready"))
     assert haproxy.hosts_in_service(both) == {"dk-01"}

@@ -10,7 +10,6 @@ So the action opens a connection to each of them with Ansible's own connection a
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
 from ansible import constants as C
@@ -23,35 +22,46 @@ try:
 except ImportError:
     haproxy = None  # ControllerAction says what is missing.
 
-ADMIN_SOCKET = "/run/haproxy/admin.sock"
-WAIT = 5
+# Of the role load_balancer.
+SAY = "/usr/local/lib/drcloud/haproxy-say"
+# What a shell returns for a command that is not there.
+NOT_FOUND = 127
 
 
 class Balancer:
-    """The admin socket of one load balancer."""
+    """The HAProxy of one load balancer."""
 
-    def __init__(self, name: str, connection: t.Any, become: t.Any, socket: str) -> None:
+    def __init__(self, name: str, connection: t.Any, become: t.Any) -> None:
         self.name = name
         self._connection = connection
         self._become = become
-        self._command = f"socat -t{WAIT} - UNIX-CONNECT:{shlex.quote(socket)}"
 
-    def say(self, lines: t.Sequence[str]) -> str:
-        """Send lines and return the answer; BalancerError where there is none."""
-        command = self._command
+    def ask(self, line: str) -> str:
+        """Return the answer to a line, also that of processes which a reload replaced."""
+        return self._run(f"{SAY} ask", line)
+
+    def change(self, lines: t.Sequence[str]) -> None:
+        """Send lines that change something; it is kept on the load balancer's disk before this returns."""
+        # HAProxy answers a command that worked with an empty line.
+        words = " ".join(self._run(f"{SAY} change", "; ".join(lines)).split())
+        if words:
+            raise BalancerError(f"load balancer {self.name}: {_short(words)}")
+
+    def _run(self, command: str, line: str) -> str:
+        """Run a command there and return what it said; BalancerError where that cannot be."""
         if self._become is not None:
             command = self._become.build_become_command(command, self._connection._shell)
         try:
-            rc, out, err = self._connection.exec_command(
-                command, in_data=("; ".join(lines) + "\n").encode(), sudoable=True
-            )
+            rc, out, err = self._connection.exec_command(command, in_data=f"{line}\n".encode(), sudoable=True)
         except AnsibleError as error:
             raise BalancerError(f"load balancer {self.name} does not answer: {_short(str(error))}") from error
+        if rc == NOT_FOUND:
+            raise BalancerError(f"load balancer {self.name} has no {SAY}: provision it first")
         if rc != 0:
             words = _short(err.decode("utf-8", "replace") or f"exit code {rc}")
             raise BalancerError(f"load balancer {self.name} does not take commands: {words}")
-        text = out.decode("utf-8", "replace")
-        return "\n".join(line for line in text.splitlines() if not line.startswith("BECOME-SUCCESS-"))
+        said = out.decode("utf-8", "replace").splitlines()
+        return "\n".join(words for words in said if not words.startswith("BECOME-SUCCESS-"))
 
 
 class Balancers:
@@ -80,7 +90,7 @@ class Balancers:
         failures = []
         for balancer in self._balancers:
             try:
-                _require_silence(balancer.name, balancer.say(lines))
+                balancer.change(lines)
             except BalancerError as error:
                 failures.append(error)
         if failures:
@@ -88,7 +98,7 @@ class Balancers:
 
     def _ask(self, balancer: Balancer) -> t.Any:
         try:
-            return haproxy.parse(self._pool, balancer.say([haproxy.ask(self._pool)]))
+            return haproxy.parse(self._pool, balancer.ask(haproxy.ask(self._pool)))
         except ValueError as error:
             raise BalancerError(f"load balancer {balancer.name}: {error}") from error
 
@@ -128,7 +138,7 @@ def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Bal
         task_keys={"timeout": context.timeout}, var_options=_options("connection", connection, variables)
     )
     connection._shell.set_options(var_options=_options("shell", connection._shell, variables))
-    return Balancer(name, connection, become, variables.get("dr_lb_admin_socket", ADMIN_SOCKET))
+    return Balancer(name, connection, become)
 
 
 def _become(variables: t.Mapping[str, t.Any]) -> t.Any:
@@ -146,13 +156,6 @@ def _options(kind: str, plugin: t.Any, variables: t.Mapping[str, t.Any]) -> dict
         for name in C.config.get_plugin_vars(kind, plugin._load_name)
         if name in variables
     }
-
-
-def _require_silence(name: str, answer: str) -> None:
-    """HAProxy answers a command that worked with an empty line."""
-    words = " ".join(answer.split())
-    if words:
-        raise BalancerError(f"load balancer {name}: {_short(words)}")
 
 
 def _short(text: str) -> str:
