@@ -83,3 +83,50 @@ def test_a_journal_that_cannot_be_kept_stops_the_run(journal):
         _storage_journal.alone(),
     ):
         pytest.fail("went on without a journal")
+
+
+@pytest.mark.parametrize(
+    ("mount", "normal"),
+    [("/srv/demo/", "/srv/demo"), ("//srv//demo", "/srv/demo"), ("/srv/./a/../demo", "/srv/demo")],
+)
+def test_a_mount_point_is_taken_as_the_kernel_shows_it(mount, normal):
+    option = options({"serial": "S1", "purpose": "app-volume", "mount": mount}).params["devices"][0]
+    assert raw_device.wanted(option, "/var/lib/docker").mount == normal
+
+
+def test_a_relative_mount_point_is_refused():
+    option = options({"serial": "S1", "purpose": "app-volume", "mount": "srv/demo"}).params["devices"][0]
+    with pytest.raises(RefusalError, match="device S1: mount srv/demo is not an absolute path"):
+        raw_device.wanted(option, "/var/lib/docker")
+
+
+@pytest.mark.parametrize(
+    ("mounts", "data_root", "said"),
+    [
+        (
+            ["/srv/a/b", "/srv/a"],
+            "/var/lib/docker",
+            "/srv/a/b lies within /srv/a, where another block device",
+        ),
+        (["/srv/a/"], "/srv", "/srv/a lies within /srv"),
+        (["/srv/docker/x"], "/srv/docker/", "/srv/docker/x lies within /srv/docker"),
+        (["/srv/a", "/srv/a/"], "/var/lib/docker", "2 block devices are declared for /srv/a"),
+    ],
+)
+def test_a_mount_point_within_another_is_refused(mounts, data_root, said):
+    volumes = [
+        {"serial": f"S{n}", "purpose": "app-volume", "mount": mount} for n, mount in enumerate(mounts, 1)
+    ]
+    with pytest.raises(RefusalError, match=said):
+        raw_device.plan_all(options(*volumes, data_root=data_root))
+
+
+def test_an_app_volume_may_hold_the_name_of_another_as_a_prefix(journal, disks, monkeypatch):
+    monkeypatch.setattr(
+        _storage_look, "look", lambda one, disk, record: _storage_plan.Seen("/dev/x", 1 << 32)
+    )
+    volumes = [{"serial": name, "purpose": "app-volume", "mount": f"/srv/{name}"} for name in ("a", "a2")]
+    assert [made.declared.mount for made, _disk in raw_device.plan_all(options(*volumes))] == [
+        "/srv/a",
+        "/srv/a2",
+    ]

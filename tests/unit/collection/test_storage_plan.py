@@ -95,6 +95,11 @@ CASES = {
         replace(OURS, place=COMMITTED, record=record("moving", engine=True)),
         ("enable unit", "mount", "set aside", "start engine", "note ready"),
     ),
+    "killed after the unit was written, and the engine did not run": (
+        DATA,
+        replace(OURS, place=COMMITTED, record=record("moving")),
+        ("enable unit", "mount", "set aside", "start engine", "note ready"),
+    ),
     "killed after the mount": (
         DATA,
         replace(DONE, record=record("moving", engine=True)),

@@ -6,8 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _disk_uses, _storage_look, _storage_steps
-from ansible_collections.dianrong.cloud.plugins.module_utils._storage_plan import Declared, Plan, Seen
+from ansible_collections.dianrong.cloud.plugins.module_utils import (
+    _disk_uses,
+    _storage_journal,
+    _storage_look,
+    _storage_steps,
+)
+from ansible_collections.dianrong.cloud.plugins.module_utils._storage_plan import Declared, Plan, Record, Seen
 
 UUID = "3c1f6a52-9d0e-4b7a-8f2d-5e6a7b8c9d01"
 DISK = SimpleNamespace(numbers="7:1", name="loop1")
@@ -78,3 +83,39 @@ def test_a_mount_point_is_looked_at_under_its_real_path(tmp_path):
     )
     assert _storage_look._place(linked, DISK, []).leads_to == str(tmp_path / "real/a")
     assert _storage_look._place(real, DISK, []).leads_to is None
+
+
+def stopped(engine, socket):
+    record = Record(UUID, "xfs", "moving", 1 << 32, engine=engine, socket=socket)
+    declared = Declared("docker-data", path="/dev/drc-data", mount="/var/lib/docker")
+    return _storage_steps.Work(
+        Plan(declared, Seen("/dev/drc-data", 1 << 32, record=record), (), UUID, "xfs"), DISK
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "socket", "started"),
+    [
+        (True, True, ["systemctl start docker.socket docker.service"]),
+        (False, True, ["systemctl start docker.socket"]),
+        (False, False, []),
+    ],
+)
+def test_what_was_stopped_for_a_move_runs_again_and_nothing_stays_masked(
+    ran, monkeypatch, engine, socket, started
+):
+    monkeypatch.setattr(_storage_steps, "_engine_units", lambda: ["docker.socket", "docker.service"])
+    stopped(engine, socket).start_engine()
+    assert ran == ["systemctl unmask --runtime --quiet docker.socket docker.service", *started]
+
+
+def test_the_journal_knows_what_ran_before_a_move(ran, monkeypatch, tmp_path):
+    monkeypatch.setattr(_storage_journal, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_storage_steps, "_active", lambda unit: unit == "docker.socket")
+    made = work("docker-data", "/var/lib/docker")
+    made.take("note moving")
+    [record] = _storage_journal.read().values()
+    assert (record.step, record.engine, record.socket) == ("moving", False, True)
+    made.take("note ready")
+    [record] = _storage_journal.read().values()
+    assert (record.step, record.engine, record.socket) == ("ready", False, False)

@@ -56,7 +56,10 @@ class Declared:
 
 @dataclass(frozen=True)
 class Record:
-    """What this host's journal holds of a device: how far we are with the file system of which UUID."""
+    """What this host's journal holds of a device: how far we are with the file system of which UUID.
+
+    ``engine`` and ``socket`` are the engine's units that were stopped for a move and are to run again.
+    """
 
     uuid: str | None
     filesystem: str | None
@@ -66,6 +69,7 @@ class Record:
     wwn: str | None = None
     generation: int = 0
     engine: bool = False
+    socket: bool = False
 
 
 @dataclass(frozen=True)
@@ -369,7 +373,8 @@ def _plan_mount(declared, seen, kind, number, steps):
         ("mount", not mounted),
         ("set aside", move or resumed),
         ("own", bool(owning)),
-        ("start engine", move or (record is not None and record.engine)),
+        # Also where it did not run: it was masked for the move.
+        ("start engine", move or resumed or (record is not None and record.engine)),
         ("note ready", not noted),
     )
     made = replace(made, steps=(*steps, *(step for step, needed in due if needed)), files=files)

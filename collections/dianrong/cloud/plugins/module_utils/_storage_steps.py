@@ -80,6 +80,7 @@ class Work:
         self.staging = f"{_storage_look.STAGING}/{plan.uuid}"
         record = _storage_plan.known(plan.seen.record, plan.declared, plan.seen)
         self.engine = record.engine if record else False
+        self.socket = record.socket if record else False
         self.generation = plan.seen.record.generation if plan.seen.record else 0
         self.lock = None
 
@@ -109,8 +110,9 @@ class Work:
         elif state == "moving":
             # A crash later leaves the engine stopped: the next run has to know that it ran.
             self.engine = self.engine or _active(_storage_plan.ENGINE)
+            self.socket = self.socket or _active(SOCKET)
         elif state == "ready":
-            self.engine = False
+            self.engine = self.socket = False
         self._write(state)
 
     def _write(self, state):
@@ -126,6 +128,7 @@ class Work:
                 seen.wwn,
                 self.generation,
                 self.engine,
+                self.socket,
             ),
         )
 
@@ -306,11 +309,12 @@ class Work:
             os.chmod(self.point, int(declared.mode, 8))
 
     def start_engine(self):
-        """Let the engine run again, if it ran before the data was moved."""
+        """Let the engine run again, and its socket listen, if they did before the data was moved."""
         if units := _engine_units():
             run("systemctl", "unmask", "--runtime", "--quiet", *units)
-        if self.engine:
-            run("systemctl", "start", _storage_plan.ENGINE)
+        started = (SOCKET,) * self.socket + (_storage_plan.ENGINE,) * self.engine
+        if started:
+            run("systemctl", "start", *started)
 
     def retreat(self):
         """Undo what a failed move did to the host while the old data still counts; return how it stands."""

@@ -57,7 +57,7 @@ options:
         type: str
         choices: [xfs, ext4]
       mount:
-        description: Where an V(app-volume) is mounted.
+        description: Where an V(app-volume) is mounted; not within another mount point or O(data_root).
         type: path
       uuid:
         description:
@@ -206,6 +206,8 @@ def wanted(option, data_root):
         raise _storage_plan.RefusalError("a block device needs a serial, a wwn or a path")
     if declared.purpose == "docker-data":
         declared = dataclasses.replace(declared, mount=data_root)
+    elif declared.mount:
+        declared = dataclasses.replace(declared, mount=plain(declared.mount, f"{declared.label}: mount"))
     if declared.purpose == "app-volume" and not declared.mount:
         raise _storage_plan.RefusalError(
             f"{declared.label}: an app-volume needs a mount point; declare mount for it in the CMDB"
@@ -216,6 +218,14 @@ def wanted(option, data_root):
         group=known_name(declared, "group", grp.getgrnam, grp.getgrgid),
         mode=octal(declared),
     )
+
+
+def plain(path, named):
+    """Return a path as the kernel shows it among its mounts; ``named`` tells in an error what it is for."""
+    if not path.startswith("/"):
+        raise _storage_plan.RefusalError(f"{named} {path} is not an absolute path")
+    # POSIX leaves two slashes at the start alone; Linux means the same by them.
+    return os.path.normpath("/" + path.lstrip("/"))
 
 
 def known_name(declared, field, by_name, by_number):
@@ -243,8 +253,9 @@ def octal(declared):
 
 def plan_all(module):
     """Read and plan all devices; one that is refused keeps all others from being touched."""
-    declared = [wanted(option, module.params["data_root"]) for option in module.params["devices"]]
-    refuse_shared(declared)
+    data_root = plain(module.params["data_root"], "data_root")
+    declared = [wanted(option, data_root) for option in module.params["devices"]]
+    refuse_shared(declared, data_root)
     disks = _storage_look.find(declared)
     records, host = _storage_journal.read(), _storage_look.host_identity()
     plans, refused = [], []
@@ -261,12 +272,19 @@ def plan_all(module):
     return plans
 
 
-def refuse_shared(declared):
-    """Refuse two devices for one mount point."""
+def refuse_shared(declared, data_root):
+    """Refuse two devices for one mount point, and a mount point within another, which could hide it."""
     points = [one.mount for one in declared if one.purpose in _storage_plan.FORMATTED]
     for point in points:
         if points.count(point) > 1:
             raise _storage_plan.RefusalError(f"{points.count(point)} block devices are declared for {point}")
+    for point in points:
+        around = next((one for one in (*points, data_root) if point.startswith(one.rstrip("/") + "/")), None)
+        if around is not None:
+            raise _storage_plan.RefusalError(
+                f"the mount point {point} lies within {around}, where another block device or the engine has "
+                "its data; declare one beside it"
+            )
 
 
 def refuse_without_tools(module, plans):
