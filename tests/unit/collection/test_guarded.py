@@ -17,6 +17,14 @@ class Connection:
     def __init__(self):
         self.options = {"ssh_args": USUAL, "timeout": 30}
         self.resets = 0
+        self.down = False
+        self.greetings = []
+
+    def exec_command(self, command, sudoable):
+        self.greetings.append((command, sudoable))
+        if self.down:
+            raise LOST
+        return 0, b"", b""
 
     def reset(self):
         self.resets += 1
@@ -35,6 +43,7 @@ class Action:
         self._connection = Connection()
         self.answers = list(answers)
         self.asked = []
+        self.check_mode = False
 
     def _execute_module(self, module_name, module_args, task_vars):
         self.asked.append((module_name, module_args, self._connection.options["ssh_args"]))
@@ -108,3 +117,25 @@ def test_a_host_that_stays_away_is_said_to():
         in result["msg"]
     )
     assert result["dr_exit_code"] == 3
+
+
+def test_a_host_that_is_down_is_unreachable_at_once():
+    action = Action()
+    action._connection.down = True
+    with pytest.raises(AnsibleConnectionFailure, match=r"^Connection timed out$"):
+        run(action)
+    assert action.asked == []
+
+
+def test_a_connection_that_fails_in_a_check_tells_of_no_change():
+    action = Action(LOST, {"outcome": "confirmed"})
+    action.check_mode = True
+    with pytest.raises(AnsibleConnectionFailure, match=r"^Connection timed out$"):
+        run(action)
+    assert len(action.asked) == 1
+    assert action._connection.greetings == []
+
+
+def test_a_host_that_vanished_in_the_change_and_stays_away_is_unreachable():
+    with pytest.raises(AnsibleConnectionFailure, match="has not answered for 150 seconds since; what it had"):
+        run(Action(*[LOST] * 1000))

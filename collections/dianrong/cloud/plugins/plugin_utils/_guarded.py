@@ -47,21 +47,35 @@ def guarded(
 
     The module gets ``guard: {token, seconds}`` and says ``guarded: true`` in its result when it armed the
     guard ``name``. A change that cannot be confirmed is a failure which says that the host is as before.
+    ``AnsibleConnectionFailure``, which makes the host unreachable, when it does not answer before, in a check
+    or never again.
     """
+    if not action.check_mode:
+        # Whoever is down now was not cut off by what comes; nobody has to wait for its undo.
+        action._connection.exec_command("exit 0", sudoable=False)
     token = uuid.uuid4().hex[:12]
     given = {**module_args, "guard": {"token": token, "seconds": seconds}}
+    lost = None
     try:
         result = action._execute_module(module_name=module_name, module_args=given, task_vars=task_vars)
-    except AnsibleConnectionFailure:
+    except AnsibleConnectionFailure as error:
+        if action.check_mode:
+            raise
         # The change may have cut this very connection and be good all the same: a new one tells.
-        result = {"guarded": True, "changed": True}
+        result, lost = {"guarded": True, "changed": True}, error
     if not result.get("guarded"):
         return dict(result)
     fresh = _Fresh(action, task_vars, name, token)
     outcome, said = fresh.ask(seconds + GRACE)
     if outcome == "confirmed":
         return dict(result)
-    return _unconfirmed(f"change of {name} on {fresh.host}", outcome, said, seconds)
+    subject = f"change of {name} on {fresh.host}"
+    if outcome is None and lost is not None:
+        raise AnsibleConnectionFailure(
+            f"{subject}: the connection broke, and the host has not answered for {seconds + GRACE} seconds "
+            f"since; what it had begun it undoes by itself: {lost}"
+        )
+    return _unconfirmed(subject, outcome, said, seconds)
 
 
 def _unconfirmed(subject: str, outcome: str | None, said: str, seconds: int) -> dict[str, t.Any]:
