@@ -206,6 +206,7 @@ def _registries(documents: Kinds, addresses: Mapping[str, str | None]) -> tuple[
             password=row["password"],
             ca=row["ca"],
             host=row["host"],
+            port=row["port"],
         )
         for name, row in sorted(documents["registry"].items())
     )

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from drcloud.cmdb.declared.network import SERVICES
+
 Entry = dict[str, Any]
 
 WIDTH = 118
@@ -36,6 +38,7 @@ FIRST_ADDRESS = 11
 SLOT_UNITS = 2
 LB_HOSTS = 2500
 SHARE_OF_TESTS = 5
+LOG_SERVER = "infra-02"
 TEAMS = ("支付", "借贷", "账户", "风控", "用户增长", "平台")
 OWNERS = ("王磊", "李娜", "张伟", "刘洋", "陈静", "杨帆", "赵敏", "周杰", "吴昊", "徐丽")
 SIDES = (("e", "东侧"), ("w", "西侧"))
@@ -128,12 +131,16 @@ def build(hosts: int = 300, seed: int = 1) -> dict[str, list[Entry]]:
         ],
         "vlans": [vlan for site, part in zip(SITES, parts, strict=True) for vlan in _vlans(site, part)],
         "firewall_zones": [
-            {"name": "management", "description": "运维管理"},
+            {"name": "management", "description": "运维管理", "allows": list(SERVICES)},
             {"name": "oob", "description": "带外管理"},
         ],
         "prefixes": [one for site, part in zip(SITES, parts, strict=True) for one in _prefixes(site, part)],
         "registries": [_REGISTRY],
-        "tags": [{"name": "ssd", "description": "固态硬盘"}, {"name": "pci", "description": "支付合规范围"}],
+        "tags": [
+            {"name": "ssd", "description": "固态硬盘"},
+            {"name": "pci", "description": "支付合规范围"},
+            {"name": "log-server", "description": "集中日志服务器"},
+        ],
         "hosts": machines,
         "apps": apps,
         "placements": list(_placements(apps, machines)),
@@ -268,6 +275,7 @@ def _host(place: Place, job: Job, name: str, chance: random.Random) -> Entry:
     if job.role == "docker":
         entry["block_devices"] = [{"serial": f"S3Z{chance.getrandbits(36):09X}", "purpose": "docker-data"}]
     tags = [tag for tag, odds in (("ssd", 0.4), ("pci", 0.15)) if chance.random() < odds]
+    tags += ["log-server"] if name == f"{site}-{LOG_SERVER}" else []
     entry |= {"tags": tags} if tags else {}
     owner = {"team": chance.choice(TEAMS), "owner": chance.choice(OWNERS)}
     return entry | {"attrs": {"tier": job.tier, **owner}}

@@ -89,8 +89,9 @@ class RegistryRow:
     username: str | None
     password: str | None
     ca: str | None
-    # The host that runs it, where it is one of the CMDB.
+    # The host that runs it, where it is one of the CMDB, and the port that it listens on there.
     host: str | None = None
+    port: int = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +331,7 @@ def _registries(session: Session) -> tuple[RegistryRow, ...]:
             password=row.password,
             ca=row.ca,
             host=host,
+            port=row.port,
         )
         for row, address, host in rows
     )

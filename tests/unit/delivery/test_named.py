@@ -15,7 +15,7 @@ def digest(letter: str) -> str:
 
 
 def test_a_cmdb_without_releases_names_nothing(store: Store) -> None:
-    assert named.images(store, "main") == named.Named(frozenset(), frozenset({"dianrong/demo"}))
+    assert named.images(store, ["main"]) == named.Named(frozenset(), frozenset({"dianrong/demo"}))
 
 
 def test_releases_deployments_and_instances_name_images(store: Store) -> None:
@@ -30,9 +30,9 @@ def test_releases_deployments_and_instances_name_images(store: Store) -> None:
         "health": "none", "started_at": None,
     }  # fmt: skip
     observations.record_instances(store, "dk-01", [instance], "test")
-    assert named.images(store, "main").digests == {digest(letter) for letter in "abcd"}
+    assert named.images(store, ["main"]).digests == {digest(letter) for letter in "abcd"}
 
 
 def test_a_registry_that_is_unknown_is_named(store: Store) -> None:
     with pytest.raises(NotFoundError, match="no registry 'mian'"):
-        named.images(store, "mian")
+        named.images(store, ["mian"])

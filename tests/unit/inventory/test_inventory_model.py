@@ -63,6 +63,7 @@ def test_registries_are_everywhere_and_only_refer_to_secrets(fleet):
                 "password": "file:/secrets/registry",
                 "ca": "file:/ca.pem",
                 "host": None,
+                "port": 5000,
             }
         ]
     }

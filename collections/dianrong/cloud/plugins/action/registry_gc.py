@@ -22,14 +22,22 @@ class ActionModule(ControllerAction):
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Ask, and run the module with the answer."""
         given = self.arguments(
-            registry={"type": "str", "required": True},
+            registry={"type": "str"},
             storage={"type": "path", "default": "/var/lib/docker-registry"},
             config={"type": "path", "default": "/etc/drcloud/registry/config.yml"},
             older_than_days={"type": "float", "default": 14},
             keep_tags={"type": "list", "elements": "str", "default": []},
             quiet_minutes={"type": "float", "default": 15},
         )
-        found = named.images(open_store(), str(given["registry"]))
+        store = open_store()
+        host = task_vars["inventory_hostname"]
+        registries = [str(given["registry"])] if given["registry"] else named.registries_on(store, host)
+        if not registries:
+            raise NothingMatchedError(
+                f"the CMDB declares no registry on {host}: a registry's field host says where it runs"
+            )
+        given["registry"] = ", ".join(registries)
+        found = named.images(store, registries)
         if not found.digests:
             raise NothingMatchedError(
                 f"registry {given['registry']}: the CMDB names no digest at all, so everything would be "

@@ -28,6 +28,9 @@ options:
       name:
         description: Name of the registry, for people.
         type: str
+      port:
+        description: The port that it listens on there, for people; O(registries[].endpoint) counts.
+        type: int
       host:
         description: The host that runs it, for people.
         type: str
@@ -97,6 +100,7 @@ MARK = "# Managed by drCloud\n"
 REGISTRY_OPTIONS = {
     "name": {"type": "str"},
     "host": {"type": "str"},
+    "port": {"type": "int"},
     "endpoint": {"type": "str", "required": True},
     "ca": {"type": "str"},
     "username": {"type": "str"},

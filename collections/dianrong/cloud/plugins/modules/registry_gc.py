@@ -25,9 +25,10 @@ description:
     the registry's directory cannot be read, or while a push is going on.
 options:
   registry:
-    description: Name of the registry in the CMDB.
+    description:
+      - Name of the registry in the CMDB. The default is what the CMDB declares on the host; when that is
+        none, the module fails.
     type: str
-    required: true
   storage:
     description: Directory that the registry keeps its images in.
     type: path
@@ -71,7 +72,6 @@ author:
 EXAMPLES = r"""
 - name: Collect what nobody has named for a month
   dianrong.cloud.registry_gc:
-    registry: main
     older_than_days: 30
 """
 
@@ -266,7 +266,7 @@ def result(plan, lifted):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "registry": {"type": "str", "required": True},
+            "registry": {"type": "str"},
             "storage": {"type": "path", "default": "/var/lib/docker-registry"},
             "config": {"type": "path", "default": "/etc/drcloud/registry/config.yml"},
             "older_than_days": {"type": "float", "default": 14},
