@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _packages
+from ansible_collections.dianrong.cloud.plugins.modules import debian_packages
 
 DPKG = (
     "docker.io\t20.10.24+dfsg1-1\tinstalled\tapparmor, docker-cli (>= 1~), git | mercurial\n"
@@ -62,3 +65,96 @@ def test_what_installed_packages_recommend_is_known():
 
 def test_a_package_that_dpkg_does_not_know_recommends_nothing():
     assert _packages.parse_recommended("dpkg-query: no packages found matching docker-cli\n") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "fetches"),
+    [
+        ('Acquire::http::Proxy "http://proxy.example.org:3128";\n', True),
+        ('acquire {\n  Retries "3";\n};\n', True),
+        ('APT::Architectures { "amd64"; "arm64"; };\n', True),
+        ('Dir::State::lists "/srv/lists";\n', True),
+        ('APT::Periodic::Update-Package-Lists "1";\n#clear Unattended-Upgrade::Origins-Pattern;\n', False),
+        ('DPkg::Post-Invoke { "/usr/bin/true"; };\n', False),
+        # Debian's own file of unattended-upgrades.
+        ('// Use apt bandwidth limit feature\n  //Acquire::http::Dl-Limit "70";\n', False),
+        ("", False),
+    ],
+)
+def test_lists_are_fetched_again_only_for_what_changes_them(text, fetches):
+    assert _packages.fetches(text) is fetches
+
+
+@pytest.fixture
+def apt(tmp_path, monkeypatch):
+    """A host's apt, whose lists are newer than its sources."""
+    for name in ("lists", "sources.list.d", "apt.conf.d"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lists/deb_Release").write_text("")
+    (tmp_path / "sources.list.d/debian.sources").write_text("Types: deb\n")
+    os.utime(tmp_path / "sources.list.d/debian.sources", (0, 0))
+    monkeypatch.setattr(debian_packages, "LISTS", str(tmp_path / "lists"))
+    monkeypatch.setattr(debian_packages, "SOURCES", (str(tmp_path), str(tmp_path / "sources.list.d")))
+    monkeypatch.setattr(debian_packages, "SETTINGS", str(tmp_path / "apt.conf.d"))
+    monkeypatch.setattr(debian_packages, "POLICY", str(tmp_path / "policy-rc.d"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "again"),
+    [
+        ("apt.conf.d/60drcloud-updates", 'APT::Periodic::Unattended-Upgrade "1";\n', False),
+        ("apt.conf.d/80drcloud-engine", 'Acquire::http::Proxy "http://proxy:3128";\n', True),
+        ("sources.list.d/drcloud-engine.sources", "Types: deb\n", True),
+        ("sources.list", "deb http://deb.debian.org/debian bookworm main\n", True),
+    ],
+)
+def test_lists_that_are_older_than_their_sources_are_too_old(apt, name, text, again):
+    (apt / name).write_text(text)
+    newer = (apt / "lists").stat().st_mtime + 60
+    os.utime(apt / name, (newer, newer))
+    assert (debian_packages.lists_age() == float("inf")) is again
+
+
+class Host:
+    """A host on which all that is asked for is installed."""
+
+    check_mode = False
+
+    def __init__(self, **params):
+        self.params = {"names": ["runc"], "with_recommended": [], "start_services": True, **params}
+        self.commands = []
+
+    def get_bin_path(self, name):
+        return name
+
+    def run_command(self, command, environ_update=None):
+        """Write down what is run, and whether services may start meanwhile."""
+        self.commands.append((command[0], debian_packages.left_behind()))
+        return 0, "runc\t1.1.5\tinstalled\t\n", ""
+
+
+@pytest.mark.parametrize("start_services", [True, False])
+def test_a_ban_on_services_that_a_killed_run_left_is_lifted(apt, start_services):
+    """Its apt-get went on without it and completed: nothing is left to install."""
+    policy = apt / "policy-rc.d"
+    policy.write_text(debian_packages.FORBID)
+    (checked := Host(start_services=start_services)).check_mode = True
+    assert debian_packages.ensure(checked)["changed"]
+    assert policy.exists()
+    done = debian_packages.ensure(host := Host(start_services=start_services))
+    assert (done["changed"], done["installed"]) == (True, [])
+    assert str(policy) in done["diff"]["before"]
+    # dpkg waits for the apt-get that may still be at work, and that one's services are still held.
+    assert ("dpkg", True) in host.commands
+    assert not policy.exists()
+    assert not debian_packages.ensure(Host(start_services=start_services))["changed"]
+
+
+def test_a_policy_of_others_stays(apt):
+    policy = apt / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 0\n")
+    assert not debian_packages.ensure(Host())["changed"]
+    with debian_packages.services_held(True):
+        assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+    assert policy.exists()

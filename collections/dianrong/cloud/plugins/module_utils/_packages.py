@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 QUERY_FORMAT = "${Package}\\t${Version}\\t${db:Status-Status}\\t${Recommends}\\n"
+# apt.conf(5): what says where package lists come from, for what, and how they are fetched.
+FETCHING = re.compile(r"\b(?:Acquire|Dir|Architectures?)\b", re.IGNORECASE)
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -65,6 +67,15 @@ def plan(wanted, installed):
     interrupted = ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
     repair = any(status in interrupted for _version, status in installed.values())
     return Plan(tuple(install), repair, before, after)
+
+
+def fetches(configuration):
+    """Return whether a file of apt.conf.d can change what package lists are fetched; pure.
+
+    Most do not: when updates install themselves, and which packages never do, changes no list.
+    """
+    lines = (line.strip() for line in configuration.splitlines())
+    return any(FETCHING.search(line) for line in lines if not line.startswith("//"))
 
 
 def complaint(output, errors):

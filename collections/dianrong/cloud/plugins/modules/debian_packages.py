@@ -42,7 +42,8 @@ options:
   lists_valid_for:
     description:
       - How old, in seconds, the package lists may be before they are fetched again. They are only fetched
-        when something has to be installed; lists older than apt's configuration are too old in any case.
+        when something has to be installed; lists older than what says where they come from and how are too
+        old in any case.
     type: int
     default: 3600
 extends_documentation_fragment:
@@ -77,7 +78,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dianrong.cloud.plugins.module_utils import _packages
 
 LISTS = "/var/lib/apt/lists"
-CONFIGURATION = ("/etc/apt", "/etc/apt/sources.list.d", "/etc/apt/apt.conf.d")
+SOURCES = ("/etc/apt", "/etc/apt/sources.list.d")
+SETTINGS = "/etc/apt/apt.conf.d"
 POLICY = "/usr/sbin/policy-rc.d"
 # invoke-rc.d(8): 101 forbids the action.
 FORBID = "#!/bin/sh\n# drCloud: no service starts before it is configured\nexit 101\n"
@@ -127,18 +129,32 @@ def lists_age():
 
 def configured_at():
     """Return when apt was last told where to fetch from and how."""
-    directories = [path for path in CONFIGURATION if os.path.isdir(path)]
-    entries = [entry for path in directories for entry in os.scandir(path)]
-    return max((entry.stat().st_mtime for entry in entries if entry.is_file()), default=0.0)
+    entries = [entry for path in SOURCES for entry in files_of(path)]
+    entries += [entry for entry in files_of(SETTINGS) if _packages.fetches(text_of(entry.path))]
+    return max((entry.stat().st_mtime for entry in entries), default=0.0)
+
+
+def files_of(directory):
+    """Return the files of a directory, none where there is no such directory."""
+    return [entry for entry in os.scandir(directory) if entry.is_file()] if os.path.isdir(directory) else []
+
+
+def text_of(path):
+    """Return what a file says, nothing where there is none."""
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as handle:
+        return handle.read()
+    return ""
+
+
+def left_behind():
+    """Return whether a run that was killed left services forbidden to start; a policy of others is theirs."""
+    return text_of(POLICY) == FORBID
 
 
 @contextlib.contextmanager
 def services_held(hold):
     """Keep Debian's maintainer scripts from starting services meanwhile."""
-    with contextlib.suppress(FileNotFoundError), open(POLICY, encoding="utf-8", errors="replace") as handle:
-        # A killed run leaves our policy behind; one that is not ours stays.
-        hold = hold and handle.read() == FORBID
-    if not hold:
+    if not hold or (os.path.exists(POLICY) and not left_behind()):
         yield
         return
     with open(POLICY, "w", encoding="utf-8") as handle:
@@ -164,14 +180,15 @@ def repair(module):
         time.sleep(2)
 
 
-def install(module, plan):
-    """Install what the plan names."""
+def install(module, plan, interrupted):
+    """Complete what was interrupted, and install what the plan names."""
     given = module.params
-    with services_held(not given["start_services"]):
-        if plan.repair:
+    if interrupted:
+        with services_held(left_behind() or not given["start_services"]):
             repair(module)
-        if not plan.install:
-            return
+    if not plan.install:
+        return
+    with services_held(not given["start_services"]):
         if lists_age() > given["lists_valid_for"]:
             run(module, *APT_GET, "update")
         recommends = "--install-recommends" if given["recommends"] else "--no-install-recommends"
@@ -181,14 +198,18 @@ def install(module, plan):
 
 def ensure(module):
     """Read, plan, apply; return the task's result."""
-    plan = make_plan(module)
-    changed = bool(plan.install) or plan.repair
+    plan, forbidden = make_plan(module), left_behind()
+    interrupted = plan.repair or forbidden
+    changed = bool(plan.install) or interrupted
     diff = {"before": plan.before, "after": plan.after}
+    if forbidden:
+        diff = {"before": {**diff["before"], POLICY: "no service starts"}, "after": diff["after"]}
     installed = list(plan.install)
     while changed and not module.check_mode:
-        install(module, plan)
+        install(module, plan, interrupted)
         # What a new package recommends shows only now.
         plan = make_plan(module)
+        interrupted = plan.repair
         if not set(plan.install) - set(installed):
             break
         installed += plan.install
