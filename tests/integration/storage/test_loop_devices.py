@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -98,28 +100,44 @@ def test_a_file_system_that_was_half_made_is_made_again_under_its_uuid(loop: str
     assert f"{kind} file system (UUID {made.uuid})" in carried(loop)[0]
 
 
-def test_mkfs_killed_at_any_moment_is_picked_up(loop: str):
-    made, disk = planned(loop, filesystem="ext4")
-    for written in range(4):
+@pytest.mark.parametrize("kind", ["xfs", "ext4"])
+def test_mkfs_killed_at_any_moment_is_picked_up(loop: str, kind: str):
+    made, disk = planned(loop, filesystem=kind)
+    command = {"xfs": ["mkfs.xfs", "-m", f"uuid={made.uuid}"], "ext4": ["mkfs.ext4", "-U", made.uuid]}[kind]
+    whole = writes_until_killed(sys.maxsize, *command, "-q", loop)
+    assert whole > 4
+    for writes in (1, whole // 3, whole * 2 // 3, whole - 1):
+        run("blkdiscard", "--force", loop)
         _storage_steps.carry_out(replace(made, steps=("note formatting",)), disk)
-        traced = subprocess.Popen(
-            ["mkfs.ext4", "-q", "-F", "-U", made.uuid, loop], env={"PATH": "/usr/sbin:/sbin"}
-        )
-        # Let it write a little more each time before it is killed; it may have ended by then.
-        while traced.poll() is None and _bytes_written(traced.pid) < written * MIB:
-            pass
-        traced.kill()
-        traced.wait()
-        assert formatted(loop, filesystem="ext4").uuid == made.uuid
-        made, disk = planned(loop, filesystem="ext4")
-        assert "format" not in made.steps
+        assert writes_until_killed(writes, *command, "-q", loop) == writes
+        again = formatted(loop, filesystem=kind)
+        assert (again.steps[:3], again.uuid) == (FORMAT, made.uuid)
+        assert "format" not in planned(loop, filesystem=kind)[0].steps
+
+
+def writes_until_killed(limit: int, *command: str) -> int:
+    """Kill a program right after its ``limit``-th write; return how many it had done when it ended."""
+    pid = os.fork()
+    if not pid:
+        # ptrace(2): PTRACE_TRACEME; it stops when it has become the program, and at each system call.
+        try:
+            ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+            os.execvpe(command[0], command, {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+        finally:
+            os._exit(127)
+    done = written = 0
+    while os.WIFSTOPPED(os.waitpid(pid, 0)[1]):
+        now = _bytes_written(pid)
+        done, written = done + (now > written), now
+        if done >= limit:
+            os.kill(pid, signal.SIGKILL)
+        else:
+            ctypes.CDLL(None).ptrace(24, pid, 0, 0)  # PTRACE_SYSCALL
+    return done
 
 
 def _bytes_written(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
-    except OSError:
-        return sys.maxsize
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
