@@ -60,6 +60,38 @@ def test_a_certificate_about_to_expire_is_replaced(authority):
     assert "it expires on" in objection(pem, authority, now=NOW + datetime.timedelta(days=368))
 
 
+def test_what_ends_with_its_ca_is_not_made_again_in_each_run(authority):
+    """A new one would end on the same day; only when both have ended there is something to say."""
+    last = authority.certificate.not_valid_after_utc
+    near = last - datetime.timedelta(days=20)
+    assert objection(_certificates.issue(authority, WISH, near), authority, now=near) is None
+    shorter = _certificates.issue(authority, WISH._replace(lifetime=datetime.timedelta(days=10)), near)
+    assert "it expires on" in objection(shorter, authority, now=near)
+    assert "it expires on" in objection(_certificates.issue(authority, WISH, near), authority, now=last)
+
+
+def test_a_ca_that_ends_soon_is_told(authority):
+    last = authority.certificate.not_valid_after_utc
+    assert _certificates.ending(authority, WISH, last - datetime.timedelta(days=31)) is None
+    said = _certificates.ending(authority, WISH, last - datetime.timedelta(days=29))
+    assert said == f"CN=ca ends on {last:%Y-%m-%d}, and with it all that it signs: give it a successor"
+
+
+@pytest.mark.parametrize("days", [29, 30])
+def test_a_lifetime_of_which_nothing_would_be_left_is_refused(days):
+    with pytest.raises(
+        ValueError, match=f"days {days} leaves nothing of a certificate, for it is renewed 30"
+    ):
+        _certificates.check_lifetime(WISH._replace(lifetime=datetime.timedelta(days=days)))
+    _certificates.check_lifetime(WISH)
+
+
+def test_an_address_is_the_same_however_it_is_written(authority):
+    pem = _certificates.issue(authority, WISH._replace(names=("fd00::1", "dk-01")), NOW)
+    assert objection(pem, authority, WISH._replace(names=("FD00:0::0001", "dk-01"))) is None
+    assert "it is for dk-01, fd00::1" in objection(pem, authority, WISH._replace(names=("fd00::2", "dk-01")))
+
+
 def test_a_certificate_for_other_names_is_replaced(authority):
     pem = _certificates.issue(authority, WISH, NOW)
     assert "it is for 10.90.0.31, infra-01" in objection(pem, authority, WISH._replace(names=("10.90.0.32",)))

@@ -75,6 +75,15 @@ def test_one_command_for_each_way_and_port():
     assert all("bastion-01" in command for command, _ in behind)
 
 
+def test_hosts_are_asked_in_parts_that_one_program_can_hold():
+    """246 connections at once are the most, each host takes three; and a remote command has an end."""
+    many = [replace(HOST, name=f"dk-{n:03}", address=f"10.90.{n // 250}.{n % 250 + 1}") for n in range(200)]
+    asked = list(_host_keys.commands(fleet(BASTION, *many), [host.name for host in many], "/c", 7))
+    assert [len(members) for _, members in asked] == [80, 80, 40]
+    assert {name for _, members in asked for name in members.values()} == {host.name for host in many}
+    assert all(command[-len(members) :] == list(members) for command, members in asked)
+
+
 def test_answers_are_read_also_from_other_ports_and_strangers_are_ignored():
     output = (
         "# 10.90.0.11:22 SSH-2.0-OpenSSH_9.2\n"
@@ -100,3 +109,11 @@ def test_who_does_not_answer_is_named_with_where_it_was_looked_for():
 
 def test_a_command_that_cannot_finish_is_given_up():
     assert _host_keys.run(["sleep", "5"], timeout=0.05) == ""
+
+
+def test_a_part_that_cannot_finish_takes_no_answer_away():
+    hangs = ["sh", "-c", "echo 10.90.0.12 ssh-rsa BBBB; exec sleep 30"]
+    answers = ["echo", "10.90.0.11 ssh-rsa AAAA"]
+    asked = [(hangs, {"10.90.0.12": "dk-02"}), (answers, {"10.90.0.11": "dk-01"})]
+    found = _host_keys.ask(asked, timeout=0.5)
+    assert found == {"dk-01": {"ssh-rsa": "AAAA"}, "dk-02": {"ssh-rsa": "BBBB"}}

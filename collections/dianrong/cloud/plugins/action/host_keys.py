@@ -51,8 +51,8 @@ class ActionModule(ControllerAction):
         found: dict[str, dict[str, str]] = {}
         for wave in wave_of.waves:
             config = _write_trial(rows, found, given["ssh_config"], scratch)
-            for command, members in _host_keys.commands(rows, wave, config, given["timeout"]):
-                found |= _host_keys.parse(_host_keys.run(command, given["timeout"]), members)
+            commands = _host_keys.commands(rows, wave, config, given["timeout"])
+            found |= _host_keys.ask(commands, given["timeout"])
         return found
 
     def _record(

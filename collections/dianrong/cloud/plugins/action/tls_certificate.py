@@ -60,6 +60,8 @@ class ActionModule(ControllerAction):
         now = datetime.datetime.now(datetime.UTC)
         wish = _wish(given)
         authority, ca_pem = _authority(given, now)
+        if said := _certificates.ending(authority, wish, now):
+            self._display.warning(f"{given['ca_certificate']}: {said}")
         pem = _given(given, authority, wish, now)
         done = self._ensure(given, ca_pem, task_vars, lambda found: _decide(found, pem, authority, wish, now))
         if given["purpose"] and not done.get("failed") and not done.get("unreachable"):
@@ -95,13 +97,18 @@ class ActionModule(ControllerAction):
 
 
 def _wish(given: dict[str, t.Any]) -> _certificates.Wish:
-    return _certificates.Wish(
+    wish = _certificates.Wish(
         tuple(given["names"]),
         datetime.timedelta(days=given["days"]),
         datetime.timedelta(days=given["renew_before_days"]),
         tuple(given["usages"]),
         given["rotate"],
     )
+    try:
+        _certificates.check_lifetime(wish)
+    except ValueError as error:
+        raise InvalidInputError(f"{error}; nothing was changed") from error
+    return wish
 
 
 def _authority(given: dict[str, t.Any], now: datetime.datetime) -> tuple[_certificates.Authority, str]:

@@ -57,12 +57,14 @@ options:
     type: str
   days:
     description:
-      - How long a new certificate is good; never longer than its CA.
+      - How long a new certificate is good; never longer than its CA. Must be more than
+        O(renew_before_days).
     type: int
     default: 397
   renew_before_days:
     description:
-      - How long before it expires a certificate is replaced.
+      - How long before it expires a certificate is replaced. One that ends with its CA is kept until then,
+        for a new one would not last longer; each run warns of such a CA.
     type: int
     default: 30
   rotate:

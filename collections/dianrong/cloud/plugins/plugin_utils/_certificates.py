@@ -131,13 +131,38 @@ def objection(pem: str | None, authority: Authority, wish: Wish, now: datetime.d
         certificate.verify_directly_issued_by(authority.certificate)
     except (InvalidSignature, TypeError, ValueError):
         return "another CA issued it"
-    if names_of(certificate) != set(wish.names):
+    if names_of(certificate) != {str(_general(name).value) for name in wish.names}:
         return f"it is for {', '.join(sorted(names_of(certificate))) or 'nobody'}"
     if usages_of(certificate) != set(wish.usages):
         return f"it is made for the use of {' and '.join(sorted(usages_of(certificate))) or 'nobody'}"
-    if certificate.not_valid_after_utc - wish.renew_before <= now:
+    if _expires(certificate.not_valid_after_utc, authority.certificate.not_valid_after_utc, wish, now):
         return f"it expires on {certificate.not_valid_after_utc:%Y-%m-%d}"
     return "a rotation was asked for" if wish.rotate else None
+
+
+def _expires(
+    ends: datetime.datetime, authority_ends: datetime.datetime, wish: Wish, now: datetime.datetime
+) -> bool:
+    """Tell whether a new certificate is due, and would last longer than the one that ends then."""
+    return ends <= now or (ends - wish.renew_before <= now and ends < authority_ends)
+
+
+def ending(authority: Authority, wish: Wish, now: datetime.datetime) -> str | None:
+    """Return what to say of a CA that ends before a certificate of it would be renewed; None for others."""
+    ends = authority.certificate.not_valid_after_utc
+    if ends - wish.renew_before > now:
+        return None
+    name = authority.certificate.subject.rfc4514_string()
+    return f"{name} ends on {ends:%Y-%m-%d}, and with it all that it signs: give it a successor"
+
+
+def check_lifetime(wish: Wish) -> None:
+    """Refuse a lifetime after which a certificate would be due for renewal when it is made (ValueError)."""
+    if wish.lifetime <= wish.renew_before:
+        raise ValueError(
+            f"days {wish.lifetime.days} leaves nothing of a certificate, for it is renewed "
+            f"{wish.renew_before.days} days before it expires: give it more days than renew_before_days"
+        )
 
 
 def names_of(certificate: x509.Certificate) -> set[str]:

@@ -9,6 +9,7 @@ import dataclasses
 import subprocess
 import typing as t
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 try:
     from drcloud.cmdb.snapshot import HostKeyRow, HostRow, Snapshot
@@ -16,6 +17,10 @@ except ImportError:
     HostKeyRow = None  # The action says what is missing.
 
 KEY_TYPES = "ed25519,ecdsa,rsa"
+# ssh-keyscan holds 246 connections (MAXMAXFD of its source, less ten) and opens one for each type of key.
+MEMBERS = 80
+# How many of them run at once; each may be a session on the same bastion.
+AT_ONCE = 4
 # A host in service without a pinned key is not new: somebody has to say that its key is right.
 NEW_STATES = ("planned", "provisioning")
 
@@ -58,19 +63,31 @@ def waves(rows: Snapshot, names: t.Iterable[str]) -> Waves:
 def commands(
     rows: Snapshot, wave: t.Sequence[str], config: str | None, timeout: int
 ) -> t.Iterator[tuple[list[str], dict[str, str]]]:
-    """Yield one command for each way to a part of the wave, and the names by address; pure."""
+    """Yield commands for each way to a part of the wave, and the names by address; pure."""
     known = {row.name: row for row in rows.hosts}
     ways: dict[tuple[str | None, int], list[HostRow]] = defaultdict(list)
     for name in wave:
         ways[known[name].ssh_via, known[name].ssh_port].append(known[name])
-    for (via, port), members in ways.items():
-        addresses = [str(host.address) for host in members]
-        scan = ["ssh-keyscan", "-T", str(timeout), "-p", str(port), "-t", KEY_TYPES, *addresses]
-        yield [*_through(via, config, timeout), *scan], {str(host.address): host.name for host in members}
+    for (via, port), hosts in ways.items():
+        scan = [*_through(via, config, timeout), "ssh-keyscan", "-T", str(timeout), "-p", str(port)]
+        for first in range(0, len(hosts), MEMBERS):
+            members = {str(host.address): host.name for host in hosts[first : first + MEMBERS]}
+            yield [*scan, "-t", KEY_TYPES, *members], members
 
 
-def run(command: t.Sequence[str], timeout: int) -> str:
-    """Return what the hosts said; those who said nothing are missing in it."""
+def ask(commands: t.Iterable[tuple[list[str], dict[str, str]]], timeout: float) -> dict[str, dict[str, str]]:
+    """Run commands, a few at once, and return ``{host: {type: key}}`` of those that answered."""
+    asked = list(commands)
+    found: dict[str, dict[str, str]] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda one: run(one[0], timeout), asked)
+        for (_, members), answer in zip(asked, answers, strict=True):
+            found |= parse(answer, members)
+    return found
+
+
+def run(command: t.Sequence[str], timeout: float) -> str:
+    """Return what the hosts said, also until it was given up; those who said nothing are missing in it."""
     try:
         # Hosts are asked at the same time, the way to them may take as long again.
         done = subprocess.run(
@@ -81,8 +98,9 @@ def run(command: t.Sequence[str], timeout: int) -> str:
             stdin=subprocess.DEVNULL,
             timeout=3 * timeout,
         )
-    except subprocess.TimeoutExpired:
-        return ""
+    except subprocess.TimeoutExpired as error:
+        # In bytes, also where text is asked for.
+        return (error.stdout or b"").decode("ascii", "replace")
     return done.stdout
 
 
