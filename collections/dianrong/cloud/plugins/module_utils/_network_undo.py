@@ -15,7 +15,7 @@ import shlex
 from ansible_collections.dianrong.cloud.plugins.module_utils import _uplink
 
 # Seconds for a bridge's own script, for systemd, and for the engine.
-SCRIPT, SYSTEMD, ENGINE = 60, 60, 20
+SCRIPT, SYSTEMD, ENGINE = 60, 30, 20
 
 
 def script(plan, host, changes, enabled):

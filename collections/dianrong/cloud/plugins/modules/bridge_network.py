@@ -44,6 +44,16 @@ options:
           - The containers' addresses. With V(nat) the subnet of the network; without it Docker takes one.
           - With V(uplink) the part of the interface's network that belongs to this host's containers.
         type: str
+      containers:
+        description:
+          - The aggregate of the CMDB that O(bridges[].slice) is carved from, always the same for the same
+            bridge of a host. It is reserved when the host can have the bridge, and not before.
+        type: str
+      length:
+        description:
+          - Length of the prefix that is carved from O(bridges[].containers); without it 28 for an V(uplink)
+            and 24 for V(nat).
+        type: int
       gateway:
         description:
           - The router of the containers. With V(uplink) it also takes the place of the router that the
@@ -96,6 +106,14 @@ EXAMPLES = r"""
         nic: eth0
         slice: 10.90.0.128/28
 
+- name: The same, with addresses that the CMDB reserves for the host
+  dianrong.cloud.bridge_network:
+    bridges:
+      - name: br0
+        mode: uplink
+        nic: eth0
+        containers: 10.90.0.128/25
+
 - name: Containers stand behind the host
   dianrong.cloud.bridge_network:
     bridges:
@@ -139,10 +157,14 @@ OPTIONS = {
     "mode": {"type": "str", "choices": ["nat", "uplink"], "required": True},
     "nic": {"type": "str"},
     "slice": {"type": "str"},
+    # These two are the action's: it asks the CMDB and gives the slice.
+    "containers": {"type": "str"},
+    "length": {"type": "int"},
     "gateway": {"type": "str"},
     "mtu": {"type": "int"},
     "ipv6": {"type": "str"},
 }
+WISH = tuple(name for name in OPTIONS if name not in ("containers", "length"))
 
 
 def read(module, engine):
@@ -302,7 +324,7 @@ def ensure(module):
     guard, engine = Guard(GUARD), EngineNetworks()
     if not module.check_mode:
         guard.settle()
-    wishes = [_bridges.wish(one) for one in given["bridges"]]
+    wishes = [_bridges.wish({name: one[name] for name in WISH}) for one in given["bridges"]]
     host = read(module, engine)
     change = Change(module, engine, host, _bridges.plan(wishes, given["absent"], host))
     declared = {*(wish.name for wish in wishes), *given["absent"]}
