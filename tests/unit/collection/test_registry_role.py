@@ -46,6 +46,11 @@ def test_a_registry_listens_where_the_cmdb_says():
     assert value("registry_port") == 5000
 
 
+def test_registries_that_a_site_writes_by_hand_need_no_host_and_no_port():
+    assert value("registry_declared", {"name": "far", "endpoint": "far:5000"}) == []
+    assert value("registry_port", {"name": "near", "endpoint": "near:5000", "host": "infra-01"}) == 5000
+
+
 @pytest.mark.parametrize("endpoint", ["10.90.0.31:443", "registry.example.com:5000", "registry.example.com"])
 def test_the_accounts_are_those_of_the_registries_on_this_host_whatever_they_are_called(endpoint):
     mine = {**MAIN, "endpoint": endpoint}
