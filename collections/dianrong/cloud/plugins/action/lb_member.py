@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
-from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _locks
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
     from drcloud.delivery import haproxy
@@ -20,6 +21,8 @@ except ImportError:
 
 LOOK = 0.2
 SLOTS = ("a", "b")
+# By load balancer and server.
+States = dict[str, dict[str, str]]
 
 
 class ActionModule(ControllerAction):
@@ -47,22 +50,31 @@ class ActionModule(ControllerAction):
         servers = servers or [haproxy.server_name(given["host"], slot) for slot in SLOTS]
         seen = balancers.pools()
         before = _states(seen, servers)
-        wanted = {lb: dict.fromkeys(states, given["state"]) for lb, states in before.items()}
-        changed = before != wanted
-        if changed and given["state"] != "ready":
-            _require_capacity(seen, given["host"], servers, _needed(given["min_in_service"], known))
-        if changed and not self.check_mode:
-            balancers.tell([haproxy.put(pool, server, given["state"]) for server in servers])
-            seen = balancers.pools()
-            _require_read_back(_states(seen, servers), wanted)
+        wanted = {lb: dict.fromkeys(servers, given["state"]) for lb in before}
+        if before != wanted:
+            with self._alone(pool, given):
+                # Somebody else may have taken out another host since.
+                seen = balancers.pools()
+                before = _states(seen, servers)
+                if given["state"] != "ready":
+                    needed = _needed(given["min_in_service"], known)
+                    _require_capacity(seen, given["host"], servers, needed)
+                if not self.check_mode:
+                    seen = _applied(balancers, pool, servers, before, wanted)
         if not self.check_mode:
             seen = _waited(balancers, seen, servers, given["state"], given["wait"])
         return {
-            "changed": changed,
+            "changed": before != wanted,
             "servers": servers,
             "sessions": _sessions(seen, servers),
             "diff": {"before": before, "after": wanted},
         }
+
+    def _alone(self, pool: str, given: t.Mapping[str, t.Any]) -> t.ContextManager[None]:
+        """Keep rolls, and others who count on the same pool, out until this is done."""
+        if self.check_mode:
+            return contextlib.nullcontext()
+        return _locks.alone(open_store(), f"lb:{pool}", f"{given['state']} {given['host']}")
 
 
 def _needed(given: int | None, known: t.Mapping[str, t.Any]) -> int:
@@ -91,6 +103,29 @@ def _require_capacity(seen: t.Mapping[str, t.Any], host: str, servers: t.Sequenc
             f"{short.needed} must stay; bring others back first, or say min_in_service",
             "capacity",
         )
+
+
+def _applied(
+    balancers: t.Any, pool: str, servers: t.Sequence[str], before: States, wanted: States
+) -> dict[str, t.Any]:
+    """Tell every load balancer and return what they say then; where one fails, put the others back."""
+    try:
+        for error in balancers.tell_each(_lines(pool, wanted)).values():
+            raise error
+        seen = balancers.pools()
+        _require_read_back(_states(seen, servers), wanted)
+    except BalancerError as error:
+        lost = balancers.tell_each(_lines(pool, before))
+        words = [f"{lb} is as it was" for lb in sorted(set(before) - set(lost))]
+        words += [f"{lb} may have changed" for lb in sorted(lost)]
+        raise BalancerError(f"{error}; {', '.join(words)}") from error
+    return seen
+
+
+def _lines(pool: str, states: States) -> dict[str, list[str]]:
+    return {
+        lb: [haproxy.put(pool, name, state) for name, state in each.items()] for lb, each in states.items()
+    }
 
 
 def _require_read_back(found: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> None:

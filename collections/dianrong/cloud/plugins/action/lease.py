@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import typing as t
 
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _locks
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._cmdb import plain
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
@@ -16,8 +16,6 @@ try:
     from drcloud.cmdb import actor, heartbeat, leases
 except ImportError:
     leases = None  # ControllerAction says what is missing.
-
-RUN = "DRCLOUD_RUN_ID"
 
 
 class ActionModule(ControllerAction):
@@ -32,9 +30,7 @@ class ActionModule(ControllerAction):
                 purpose={"type": "str", "required": True},
             )
         )
-        # The worker ends with its task; its parent is ansible-playbook.
-        controller = os.getppid()
-        holder = os.environ.get(RUN) or _holder(controller)
+        holder = _locks.holder()
         if self.check_mode or not given["locks"]:
             return {"holder": holder, "tokens": {}}
         store = open_store()
@@ -45,10 +41,5 @@ class ActionModule(ControllerAction):
             purpose=f"{given['purpose']} by {actor.current()}",
             ttl=heartbeat.TTL,
         )
-        heartbeat.start(store, holder, controller, give_back=True)
+        heartbeat.start(store, holder, os.getppid(), give_back=True)
         return {"holder": holder, "tokens": tokens}
-
-
-def _holder(controller: int) -> str:
-    """Return the same for all tasks of one ansible-playbook, so that the second joins the first."""
-    return f"{socket.gethostname()}/{controller}/{heartbeat.started_at(controller)}"

@@ -14,7 +14,11 @@ description:
     reads it back.
   - Takes nobody out where fewer hosts than must stay would be in service at one of them.
   - Opens one SSH connection to each load balancer from inside the task. That costs a tenth of a module there.
-  - A load balancer that does not answer is a failure, before anything is changed at the others.
+  - Holds the lock C(lb:<pool>) alone from the question to the answer, so that two who take out hosts at the
+    same time do not count on each other's. While a roll or a provision of a load balancer has the pool, the
+    task fails with exit code 5.
+  - A load balancer that does not answer is a failure, before anything is changed at the others. Where one
+    fails in between, the others are put back, and the error says which ones are as they were.
 options:
   app:
     description: The app.

@@ -87,14 +87,18 @@ class Balancers:
 
     def tell(self, lines: t.Sequence[str]) -> None:
         """Send lines to every load balancer; all of them are told before the first failure is raised."""
-        failures = []
+        for error in self.tell_each({balancer.name: lines for balancer in self._balancers}).values():
+            raise error
+
+    def tell_each(self, lines: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
+        """Send each load balancer its lines; return the BalancerError of those that did not take them."""
+        failures: dict[str, t.Any] = {}
         for balancer in self._balancers:
             try:
-                balancer.change(lines)
+                balancer.change(lines[balancer.name])
             except BalancerError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                failures[balancer.name] = error
+        return failures
 
     def _ask(self, balancer: Balancer) -> t.Any:
         try:
