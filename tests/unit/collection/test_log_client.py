@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,21 +77,23 @@ def test_a_place_that_the_journal_no_longer_has_stays(tmp_path, journal):
     assert (tmp_path / "imjournal.state").read_text() == "s=gone;i=1"
 
 
-def test_only_the_newest_counters_count_and_damaged_lines_do_not():
-    text = stats(1, 10) + '2026: {"name": "central-log que' + "\nno json\n" + stats(7, 20)
-    assert client.latest(text)["central-log queue"]["discarded.full"] == 7
+def seen(dropped, taken):
+    return {"dropped": dropped, "taken": taken}
 
 
 @pytest.mark.parametrize(
-    ("before", "counters", "dropped"),
+    ("before", "lines", "dropped"),
     [
         ({}, stats(5, 10), 5),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, stats(5, 12), 5),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, stats(8, 12), 8),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, stats(0, 3), 5),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, stats(2, 3), 7),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, stats(5, 10, nearly=2), 7),
-        ({"dropped": 5, "seen": {"dropped": 5, "taken": 10}}, "", 5),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(5, 12), 5),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(6, 11) + stats(8, 12), 8),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(0, 3), 5),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(2, 3), 7),
+        ({"dropped": 0, "seen": seen(0, 100)}, stats(10_000, 20_000) + stats(0, 5), 10_000),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(7, 20) + stats(1, 2) + stats(3, 9) + stats(2, 30), 12),
+        ({"dropped": 5, "seen": seen(5, 10)}, stats(5, 10, nearly=2), 7),
+        ({"dropped": 5, "seen": seen(5, 10)}, "", 5),
+        ({}, stats(1, 10) + '2026: {"name": "central-log que' + "\nno json\n[1]\n" + stats(7, 20), 7),
     ],
     ids=[
         "first",
@@ -97,12 +101,67 @@ def test_only_the_newest_counters_count_and_damaged_lines_do_not():
         "more",
         "started again",
         "more since it started",
+        "dropped before it started again",
+        "started again and again",
         "nearly full",
         "no counters",
+        "damaged lines",
     ],
 )
-def test_drops_add_up_over_restarts(before, counters, dropped):
-    assert client.counted(before, client.latest(counters))["dropped"] == dropped
+def test_drops_add_up_over_restarts(before, lines, dropped):
+    assert client.counted(before, lines)["dropped"] == dropped
+
+
+def append(path, text):
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_each_line_of_counters_is_read_once_and_when_it_is_whole(tmp_path, journal):
+    path = tmp_path / "stats"
+    path.write_text(stats(3, 10) + stats(1, 2)[:-20])
+    assert client.report(str(tmp_path), NOW)["dropped"] == 3
+    append(path, stats(1, 2)[-20:])
+    assert client.report(str(tmp_path), NOW)["dropped"] == 4
+    assert client.report(str(tmp_path), NOW)["dropped"] == 4
+    path.write_text(stats(2, 3))
+    assert client.report(str(tmp_path), NOW)["dropped"] == 5
+
+
+def test_a_start_counts_from_zero_however_much_is_taken_until_the_first_report(tmp_path, journal, capsys):
+    """The counters of the new rsyslog may pass those of the old one before they are seen."""
+    (tmp_path / "stats").write_text(stats(500, 1000))
+    client.report(str(tmp_path), NOW)
+    append(tmp_path / "stats", stats(550, 1050))
+    client.begin(str(tmp_path))
+    capsys.readouterr()
+    append(tmp_path / "stats", stats(600, 2000))
+    assert client.report(str(tmp_path), NOW + 60)["dropped"] == 550 + 600
+    # What was added at the start is said with the rest.
+    assert capsys.readouterr().out.startswith("<3>lost: 650 by a full queue, 0 by")
+
+
+def test_a_first_start_has_nothing_to_count(tmp_path, journal):
+    client.begin(str(tmp_path))
+    assert client.report(str(tmp_path), NOW)["dropped"] == 0
+
+
+def test_a_start_does_not_fail_for_its_count(tmp_path, journal, monkeypatch, capsys):
+    """On a full disk the forwarder still carries what it can."""
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "stats").write_text(stats(5, 10))
+    monkeypatch.setattr(client, "write", full)
+    client.begin(str(tmp_path))
+    assert "No space left on device" in capsys.readouterr().out
+
+
+def test_two_reports_at_once_count_once(tmp_path, journal):
+    (tmp_path / "stats").write_text(stats(5, 10))
+    with client.alone(str(tmp_path)), pytest.raises(BlockingIOError):
+        fcntl.flock(os.open(tmp_path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +176,22 @@ def test_what_the_journal_suppressed_is_read(entry, count):
     assert client.suppressed(entry) == count
 
 
+def test_suppressed_messages_are_looked_for_from_a_place_on_and_counted_once(tmp_path, journal):
+    """journalctl's own --after-cursor leaves out the first match behind a place that is no match itself."""
+    calls, answers = journal
+    answers.extend([[], [{"__CURSOR": "s=1"}]])
+    assert client.report(str(tmp_path), NOW)["cursor"] == "s=1"
+    assert calls[0] == (f"MESSAGE_ID={client.SUPPRESSED}", "--boot")
+    first, second = {"__CURSOR": "s=2", "N_DROPPED": "4"}, {"__CURSOR": "s=3", "N_DROPPED": "5"}
+    answers.append([first])
+    assert client.report(str(tmp_path), NOW)["suppressed"] == 4
+    assert calls[2] == (f"MESSAGE_ID={client.SUPPRESSED}", "--cursor=s=1")
+    answers.append([first, second])
+    assert client.report(str(tmp_path), NOW)["suppressed"] == 9
+    answers.append([second])
+    assert client.report(str(tmp_path), NOW)["suppressed"] == 9
+
+
 def test_a_loss_is_said_at_once_and_wellness_once_an_hour(tmp_path, journal, capsys):
     (tmp_path / "stats").write_text(stats(0, 10))
     first = client.report(str(tmp_path), NOW)
@@ -124,7 +199,7 @@ def test_a_loss_is_said_at_once_and_wellness_once_an_hour(tmp_path, journal, cap
     assert capsys.readouterr().out.startswith("<5>in all {")
     client.report(str(tmp_path), NOW + 60)
     assert capsys.readouterr().out == ""
-    (tmp_path / "stats").write_text(stats(3, 20))
+    append(tmp_path / "stats", stats(3, 20))
     journal[1].extend([[{"__CURSOR": "s=9", "N_DROPPED": "4"}]])
     client.report(str(tmp_path), NOW + 120)
     said = capsys.readouterr().out
@@ -143,9 +218,11 @@ def test_the_queue_is_measured_without_its_index(tmp_path):
     assert client.size_of_queue(str(tmp_path)) == 110
 
 
-def test_a_long_file_of_counters_is_emptied(tmp_path):
+def test_a_long_file_of_counters_is_emptied_when_all_of_it_was_read(tmp_path):
     path = tmp_path / "stats"
     path.write_bytes(b"x" * (client.STATS_LIMIT + 1))
-    client.shorten(str(path))
+    assert client.shorten(str(path), client.STATS_LIMIT) == client.STATS_LIMIT
+    assert path.stat().st_size == client.STATS_LIMIT + 1
+    assert client.shorten(str(path), client.STATS_LIMIT + 1) == 0
     assert path.stat().st_size == 0
-    client.shorten(str(tmp_path / "missing"))
+    assert client.shorten(str(tmp_path / "missing"), 0) == 0

@@ -4,9 +4,10 @@
 
 """What stands beside the forwarder of a host's journal: nothing it loses is lost in silence.
 
-``before`` runs before rsyslog starts. The journal takes over its limits where they are new. After a crash the
-queue on the disk may lack what came after its last checkpoint, so the journal is read again from a little
-earlier: some messages are sent twice, none is lost.
+``before`` runs before rsyslog starts. The journal takes over its limits where they are new. What the last
+rsyslog dropped is added up, for a new one counts from zero. After a crash the queue on the disk may lack what
+came after its last checkpoint, so the journal is read again from a little earlier: some messages are sent
+twice, none is lost.
 ``after`` runs when it has ended, and notes that it ended well.
 ``report`` runs each minute: it adds up what the full queue dropped (rsyslog's impstats) and what the journal
 suppressed by its rate limit, writes ``health.json``, and says so in the journal, which is forwarded as well.
@@ -15,6 +16,7 @@ suppressed by its rate limit, writes ``health.json``, and says so in the journal
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -34,11 +36,14 @@ REWIND = 200
 QUEUE = "central-log queue"
 # Of the counters of the queue: dropped since it was full, and dropped since it was nearly full.
 DROPPED = ("discarded.full", "discarded.nf")
+LOSSES = ("dropped", "suppressed")
 # systemd's SD_MESSAGE_JOURNAL_DROPPED (sd-messages.h): the journal suppressed messages of a service.
 SUPPRESSED = "a596d6fe7bfa4994828e72309e95d61e"
 STATS_LIMIT = 1024 * 1024
 HEARTBEAT = 3600
-NOTICE, ERROR = "<5>", "<3>"
+NOTICE, WARNING, ERROR = "<5>", "<4>", "<3>"
+# What rsyslog has counted when it starts.
+ZERO = {"dropped": 0, "taken": 0}
 
 
 def refresh(limits=LIMITS):
@@ -75,53 +80,97 @@ def stopped(result, state=STATE):
         write(os.path.join(state, CLEAN), "")
 
 
+@contextlib.contextmanager
+def alone(state):
+    """Keep others from the state file for a while: a report may come in the moment of a start."""
+    place = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
+def begin(state=STATE):
+    """Add up what the last rsyslog counted to its end, and have the next one's counters begin at zero."""
+    with alone(state):
+        before = json.loads(read(os.path.join(state, HEALTH)) or "{}")
+        lines, offset = unread(os.path.join(state, STATS), before.get("offset", 0))
+        health = {**before, **counted(before, lines), "seen": ZERO, "offset": offset}
+        try:
+            save(state, health)
+        except OSError as error:
+            # A full disk must not keep the forwarder from its start; the next report sees that counters fell.
+            print(f"{WARNING}the drops before this start may be counted short: {error}", flush=True)
+
+
 def report(state=STATE, now=None):
     """Bring the state file up to date and say what changed; return the state."""
     now = now or time.time()
-    before = json.loads(read(os.path.join(state, HEALTH)) or "{}")
-    health = counted(before, latest(read(os.path.join(state, STATS))))
-    after = [f"--after-cursor={before['cursor']}"] if before.get("cursor") else ["--boot"]
-    entries = journal(f"MESSAGE_ID={SUPPRESSED}", *after)
-    health["suppressed"] = before.get("suppressed", 0) + sum(suppressed(entry) for entry in entries)
-    health["cursor"] = entries[-1]["__CURSOR"] if entries else before.get("cursor") or place()
-    health["queued_bytes"] = size_of_queue(state)
-    line = message(before, health, now)
-    health["said"] = now if line else before.get("said", 0)
-    health["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-    write(os.path.join(state, HEALTH), json.dumps(health, indent=1, sort_keys=True) + "\n")
-    shorten(os.path.join(state, STATS))
+    with alone(state):
+        before = json.loads(read(os.path.join(state, HEALTH)) or "{}")
+        lines, offset = unread(os.path.join(state, STATS), before.get("offset", 0))
+        health = {**before, **counted(before, lines)}
+        health["offset"] = shorten(os.path.join(state, STATS), offset)
+        entries = suppressions(before.get("cursor"))
+        health["suppressed"] = before.get("suppressed", 0) + sum(suppressed(entry) for entry in entries)
+        health["cursor"] = entries[-1]["__CURSOR"] if entries else before.get("cursor") or place()
+        health["queued_bytes"] = size_of_queue(state)
+        line = message(health, now)
+        if line:
+            health["told"] = {"at": now, **{name: health[name] for name in LOSSES}}
+        health["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        save(state, health)
     if line:
         print(line, flush=True)
     return health
 
 
-def latest(text):
-    """Return the newest counters of the queue, by its name, from impstats' lines. Pure."""
-    found = {}
-    for line in text.splitlines():
+def save(state, health):
+    """Write the state file."""
+    write(os.path.join(state, HEALTH), json.dumps(health, indent=1, sort_keys=True) + "\n")
+
+
+def unread(path, offset):
+    """Return the whole lines behind a place in a file, and where they end; the file may begin anew."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        start = offset if offset <= os.fstat(file.fileno()).st_size else 0
+        file.seek(start)
+        data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        return whole.decode("utf-8", "replace"), start + len(whole)
+    return "", 0
+
+
+def counters(lines):
+    """Yield the queue's counters of each of impstats' lines; damaged ones are left out. Pure."""
+    for line in lines.splitlines():
         _before, brace, rest = line.partition("{")
         with contextlib.suppress(ValueError):
             entry = json.loads(brace + rest)
             if entry.get("name") == QUEUE:
-                found[entry["name"]] = entry
-    return found
+                yield entry
 
 
-def counted(before, counters):
+def counted(before, lines):
     """Return the state with rsyslog's counters added, which begin at zero whenever it starts. Pure."""
-    queue = counters.get(QUEUE, {})
-    now = {"dropped": sum(queue.get(name, 0) for name in DROPPED), "taken": queue.get("enqueued", 0)}
-    seen = before.get("seen", {})
-    # The number of messages taken only falls where rsyslog has started again.
-    again = now["taken"] < seen.get("taken", 0)
-    new = now["dropped"] - (0 if again else seen.get("dropped", 0))
-    if not queue:
-        now, new = seen, 0
-    return {
-        "dropped": before.get("dropped", 0) + max(new, 0),
-        "queued": queue.get("size", before.get("queued", 0)),
-        "seen": now,
-    }
+    dropped, queued, seen = before.get("dropped", 0), before.get("queued", 0), before.get("seen", ZERO)
+    for queue in counters(lines):
+        now = {"dropped": sum(queue.get(name, 0) for name in DROPPED), "taken": queue.get("enqueued", 0)}
+        # Both only fall where rsyslog has started again, and `begin` could not say so.
+        again = now["taken"] < seen["taken"] or now["dropped"] < seen["dropped"]
+        dropped += now["dropped"] - (0 if again else seen["dropped"])
+        queued, seen = queue.get("size", 0), now
+    return {"dropped": dropped, "queued": queued, "seen": seen}
+
+
+def suppressions(cursor):
+    """Return what the journal says of suppressed messages behind a place; without one, since the boot.
+
+    ``--after-cursor`` skips the first match also where the place is that of another message (systemd 252).
+    """
+    since = f"--cursor={cursor}" if cursor else "--boot"
+    return [entry for entry in journal(f"MESSAGE_ID={SUPPRESSED}", since) if entry["__CURSOR"] != cursor]
 
 
 def suppressed(entry):
@@ -131,15 +180,15 @@ def suppressed(entry):
     return int(count) if count else int(match[1]) if match else 0
 
 
-def message(before, health, now):
+def message(health, now):
     """Return what to say in the journal: each loss at once, and once an hour that all is well. Pure."""
-    lost = {name: health[name] - before.get(name, 0) for name in ("dropped", "suppressed")}
-    shown = ("dropped", "suppressed", "queued", "queued_bytes")
-    numbers = json.dumps({name: health[name] for name in shown})
+    told = health.get("told", {})
+    lost = {name: health[name] - told.get(name, 0) for name in LOSSES}
+    numbers = json.dumps({name: health[name] for name in (*LOSSES, "queued", "queued_bytes")})
     if any(lost.values()):
         words = f"lost: {lost['dropped']} by a full queue, {lost['suppressed']} by the journal's rate limit;"
         return f"{ERROR}{words} in all {numbers}"
-    return f"{NOTICE}in all {numbers}" if now - before.get("said", 0) >= HEARTBEAT else None
+    return f"{NOTICE}in all {numbers}" if now - told.get("at", 0) >= HEARTBEAT else None
 
 
 def journal(*arguments):
@@ -165,11 +214,16 @@ def size_of_queue(state):
         return sum(entry.stat().st_size for entry in entries if re.fullmatch(r"forward\.\d+", entry.name))
 
 
-def shorten(path):
-    """Empty the file of counters when it is large; rsyslog appends to it, and the counters are sums."""
+def shorten(path, offset):
+    """Empty the file of counters when it is large and read to its end; return the place to go on from.
+
+    rsyslog appends to it, and the counters are sums.
+    """
     with contextlib.suppress(FileNotFoundError):
-        if os.stat(path).st_size > STATS_LIMIT:
+        if os.stat(path).st_size == offset > STATS_LIMIT:
             os.truncate(path, 0)
+            return 0
+    return offset
 
 
 def read(path):
@@ -194,6 +248,7 @@ def main(command):
     """Do one of the three."""
     if command == "before":
         refresh()
+        begin()
         rewind()
     elif command == "after":
         stopped(os.environ.get("SERVICE_RESULT"))
