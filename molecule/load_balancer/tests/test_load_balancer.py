@@ -30,11 +30,13 @@ def test_the_programs_accept_their_configuration(host, command):
 
 
 def test_haproxy_runs_with_the_configuration_that_is_there(host):
-    """All pools of the file are in the process, and none else."""
-    backends = host.check_output("grep -oP '^backend \\K\\S+' /etc/haproxy/haproxy.cfg || true").split()
+    """All servers of the file are in the process at their places, and none else."""
+    config = "/etc/haproxy/haproxy.cfg"
+    servers = f"""awk '$1 == "backend" {{ b = $2 }} $1 == "server" {{ print b, $2, $3 }}' {config}"""
     said = host.check_output("echo 'show servers state' | socat - UNIX-CONNECT:/run/haproxy/admin.sock")
     rows = [line.split() for line in said.splitlines() if line[:1].isdigit() and " " in line]
-    assert {row[1] for row in rows} == set(backends)
+    found = {f"{row[1]} {row[3]} {row[4]}:{row[18]}" for row in rows}
+    assert found == set(host.check_output(servers).splitlines())
 
 
 def test_it_can_listen_at_a_vip_that_it_does_not_hold(host):
