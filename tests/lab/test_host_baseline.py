@@ -13,7 +13,7 @@ from testinfra.host import Host as Machine
 
 from drcloud.lab.identity import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
+pytestmark = pytest.mark.lab
 Look = Callable[[str], Machine]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HOST = "dk-05"
