@@ -59,6 +59,15 @@ def test_a_secret_never_shows_in_a_diff():
     assert shown["before"] != shown["after"]
 
 
+@pytest.mark.parametrize(("mode", "shows"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_file_that_goes_shows_what_was_in_it_only_where_everybody_could_read_it(mode, shows):
+    """As the key of a certificate that nobody needs any more."""
+    changes = _files.plan([wanted("/etc/a", None)], {"/etc/a": found(b"hunter1", mode)})
+    (shown,) = _files.diff(changes)
+    assert ("hunter1" in str(shown)) is shows
+    assert shown["before"] != shown["after"]
+
+
 def test_a_change_of_mode_shows_the_modes():
     (shown,) = _files.diff(_files.plan([wanted("/etc/a")], {"/etc/a": found(mode=0o600)}))
     assert shown["before"] == "# mode: 0600\nnew\n"

@@ -170,7 +170,8 @@ def _reasons(wanted, found):
 def _shown_found(change):
     if change.found is None:
         return ""
-    secret = change.wanted.secret
+    # Of a file that goes nobody says whether it is a secret: what not everybody may read is taken for one.
+    secret = change.wanted.secret or (change.wanted.content is None and not change.found.mode & 0o004)
     return _shown(change, change.found, HIDDEN if secret else _text(change.found.content))
 
 
