@@ -1,6 +1,6 @@
 """A CMDB with a sample of any size, for measuring: what `drcloud cmdb import` would hold, without its log.
 
-The importer reads, checks and logs some ten entities for each host, which is minutes for 50,000 of them. So
+The importer reads, checks and logs some ten entities for each host, which is a minute or two for 50,000. So
 it gets the frame of the sample only (places, networks, apps, the special hosts). Hosts of the common roles
 and placements are inserted in bulk, in rows that give the very inventory that the importer's rows give.
 """

@@ -82,9 +82,17 @@ def advance(session: Session, counter: str, steps: int = 1) -> int:
 
 @event.listens_for(RecordedSession, "after_flush")
 def _record(session: Session, _flush: UOWTransaction) -> None:
-    rows = list(_changes(session))
-    if not rows:
-        return
+    if rows := list(_changes(session)):
+        record(session, rows)
+
+
+def entry(kind: str, key: str, action: str, before: Document | None, after: Document | None) -> Document:
+    """Return what the log tells of a write."""
+    return {"kind": kind, "key": key, "action": action, "before": before, "after": after}
+
+
+def record(session: Session, rows: Sequence[Document]) -> None:
+    """Log entries of what was written a moment ago; ``DeniedError`` when policy refuses it."""
     unit: Unit | None = session.info.get("unit")
     if unit is None:
         raise RuntimeError(
@@ -170,8 +178,7 @@ def _declared(rows: Any) -> list[Base]:
 
 
 def _row(naming: Naming, row: Base, action: str, before: Document | None, after: Document | None) -> Document:
-    kind = kind_of(row).name
-    return {"kind": kind, "key": naming.key(row), "action": action, "before": before, "after": after}
+    return entry(kind_of(row).name, naming.key(row), action, before, after)
 
 
 def _before(row: Base) -> Callable[[str], Any]:

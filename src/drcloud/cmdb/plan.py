@@ -19,6 +19,8 @@ from drcloud.cmdb.state import State
 
 FIRST = {"host": "planned", "change": "draft"}
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
+# What new rows were before, one for all of them.
+NOTHING: Fields = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,11 @@ def _writes(items: Iterable[Item], state: State, gone: Container[tuple[str, str]
         known = state[item.kind].get(item.key)
         if (item.kind, item.key) in gone:
             known = None
-        fields = dict(item.fields)
+        fields = item.fields
         if item.kind == "app" and item.key in present:
-            fields["spec_version"] = present[item.key]
+            fields = {**fields, "spec_version": present[item.key]}
         if known is None:
-            yield Change(item.kind, item.key, "create", {}, fields, _former(item, state))
+            yield Change(item.kind, item.key, "create", NOTHING, fields, _former(item, state))
             continue
         after = {name: value for name, value in fields.items() if known[name] != value}
         if after:
@@ -159,13 +161,15 @@ def _former(item: Item, state: State) -> Fields | None:
 
 
 def _final(state: State, changes: Iterable[Change]) -> dict[str, dict[str, Fields]]:
-    """Return the state as it will be."""
+    """Return the state as it will be; what nothing changes is not copied."""
     final = {kind: dict(rows) for kind, rows in state.items()}
     for change in changes:
+        rows = final[change.kind]
         if change.action == "delete":
-            final[change.kind].pop(change.key)
+            rows.pop(change.key)
         else:
-            final[change.kind][change.key] = {**final[change.kind].get(change.key, {}), **change.after}
+            before = rows.get(change.key)
+            rows[change.key] = {**before, **change.after} if before else change.after
     return final
 
 
@@ -184,4 +188,4 @@ def _ports(document: Document, final: State) -> Iterator[Change]:
                     value = first_free(pool, used[pool], PORTS)
                     used[pool].add(value)
                     fields = {"pool": pool, "owner": owner, "value": value}
-                    yield Change("allocation", f"{pool}/{owner}", "create", {}, fields)
+                    yield Change("allocation", f"{pool}/{owner}", "create", NOTHING, fields)

@@ -1,7 +1,6 @@
 """Changes as rows: few statements and little memory, however many changes there are.
 
-New rows refer to others by number, not through the ORM's relationships, and are let go as soon as they are
-written; what they are called is kept for the change log.
+What new rows are called is kept for the change log; the rows themselves are not.
 """
 
 from __future__ import annotations
@@ -9,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from drcloud.cmdb import creation
 from drcloud.cmdb.base import Base
-from drcloud.cmdb.natural import KEYS, Field, Kind, kinds
+from drcloud.cmdb.natural import KEYS, Kind, kinds
 from drcloud.cmdb.state import Loaded
 from drcloud.cmdb.values import column
 
@@ -90,32 +90,21 @@ class Writer:
         """Yield new rows so that those of the same kind that are referred to come first."""
         waiting = changes
         while waiting:
-            ready = [change for change in waiting if self._can_refer(kind, change)]
+            ready: list[Change] = []
+            rest: list[Change] = []
+            for change in waiting:
+                (ready if self._can_refer(kind, change) else rest).append(change)
             if not ready:
                 raise RuntimeError(f"{kind.name} {waiting[0].key} refers to itself through others")
             yield ready
-            waiting = [change for change in waiting if (kind.name, change.key) not in self._ids]
+            waiting = rest
 
     def _create(self, kind: Kind, changes: Sequence[Change]) -> None:
-        rows: list[Base] = []
-        for change in changes:
-            row = kind.model()
-            for name, value in change.after.items():
-                self._set(row, kind, kind.fields[name], value)
-            rows.append(row)
-        self._session.add_all(rows)
-        self._session.flush()
-        for change, row in zip(changes, rows, strict=True):
-            self._ids[kind.name, change.key] = row.id
-            self._keys[kind.name, row.id] = change.key
-
-    def _set(self, row: Base, kind: Kind, field: Field, value: Any) -> None:
-        if field.target is None or value is None:
-            setattr(row, field.name, value)
-        elif _is_number(kind, field):
-            setattr(row, field.column, self._ids[field.target, value])
-        else:
-            setattr(row, field.name, self._row(field.target, value))
+        known = creation.Rows(self._ids, self._row)
+        rows = [creation.prepare(kind, change.key, change.after, known) for change in changes]
+        for key, number in creation.write(self._session, kind, rows).items():
+            self._ids[kind.name, key] = number
+            self._keys[kind.name, number] = key
 
     def _update(self, changes: Sequence[Change]) -> None:
         self._fetch(changes)
@@ -146,8 +135,3 @@ class Writer:
         if row is None:
             row = self._rows[kind, key] = self._session.get_one(kinds()[kind].model, self._ids[kind, key])
         return row
-
-
-def _is_number(kind: Kind, field: Field) -> bool:
-    """Tell whether one column is all that a reference is; an address also holds its prefix's bounds."""
-    return len(inspect(kind.model).relationships[field.name].local_remote_pairs or ()) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,12 +13,11 @@ from typing import Any
 import yaml
 
 from drcloud.cmdb.importfile import Position, Problem, Source, spell, text_of
+from drcloud.cmdb.yamlvalue import Builder
 from drcloud.errors import InvalidInputError
 
 __all__ = ["Position", "Problem", "YamlFile", "read", "spell"]
 
-TEXT = "tag:yaml.org,2002:str"
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -74,11 +73,7 @@ def read(path: Path | str) -> YamlFile:
 
 def _value(name: str, text: str) -> Any:
     try:
-        loader = Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            raise InvalidInputError(f"{name}: the file is empty")
-        return _Builder(name, loader).build(root)
+        return Builder(name, Loader(text)).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -86,55 +81,8 @@ def _value(name: str, text: str) -> Any:
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise InvalidInputError(f"{name}: this is not YAML: {reason}") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LookupError, RecursionError) as error:
         raise InvalidInputError(f"{name}: this is not usable YAML: {error}") from error
-
-
-class _Builder:
-    """Builds plain values from nodes; a node that is used twice (an alias) is built once."""
-
-    def __init__(self, name: str, loader: Any) -> None:
-        self._name = name
-        self._loader = loader
-        self._built: dict[int, Any] = {}
-        self._open: set[int] = set()
-
-    def build(self, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            # A date is text here: JSON has no dates, and a serial may look like one.
-            return node.value if node.tag in (TEXT, TIMESTAMP) else self._loader.construct_object(node)
-        if id(node) in self._built:
-            return self._built[id(node)]
-        if id(node) in self._open:
-            raise InvalidInputError(f"{self._name}:{node.start_mark.line + 1}: an alias refers to itself")
-        self._open.add(id(node))
-        self._built[id(node)] = value = self._value(node)
-        self._open.discard(id(node))
-        return value
-
-    def _value(self, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            self._refuse_duplicates(node)
-            self._loader.flatten_mapping(node)
-            return {self._key(key): self.build(value) for key, value in node.value}
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item) for item in node.value]
-        return self._loader.construct_object(node)
-
-    def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
-        seen: dict[Hashable, int] = {}
-        for key_node, _ in node.value:
-            key, line = self._key(key_node), key_node.start_mark.line + 1
-            if key in seen:
-                raise InvalidInputError(
-                    f"{self._name}:{line}: {key!r} stands here twice, first in line {seen[key]}"
-                )
-            seen[key] = line
-
-    def _key(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise InvalidInputError(f"{self._name}:{node.start_mark.line + 1}: a key must be a plain word")
-        return str(node.value)
 
 
 def _child(node: yaml.Node, step: str | int) -> tuple[int, yaml.Node] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.importfile import Position
@@ -27,6 +28,11 @@ class Item:
         return self.position + self.at.get(name, (name,))
 
 
-def here(fields: Iterable[str]) -> dict[str, Position]:
-    """Say that all fields stand where the item itself stands."""
-    return dict.fromkeys(fields, ())
+def here(fields: Iterable[str]) -> Mapping[str, Position]:
+    """Say that all fields stand where the item itself stands; the answer is the same for all alike."""
+    return _here(tuple(fields))
+
+
+@cache
+def _here(names: tuple[str, ...]) -> Mapping[str, Position]:
+    return dict.fromkeys(names, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import PRIMARY
@@ -15,6 +15,13 @@ from drcloud.cmdb.natural import join_key, kinds
 BMC = "bmc"
 _DISK = ("path", "serial", "wwn", "purpose", "filesystem", "mount", "uuid", "app", "attrs")
 _BRIDGE = ("name", "mode", "nic", "containers", "length", "mtu", "ipv6", "attrs")
+# Where the fields of a host's own address stand.
+_ADDRESS: Mapping[str, Position] = {
+    "host": ("name",),
+    "prefix": ("address",),
+    "purpose": (),
+    "vrf": ("address",),
+}
 
 
 def host_items(
@@ -29,7 +36,7 @@ def host_items(
     for number, nic in enumerate(host.nics):
         values = nic.said("name", "mac", "speed_mbps", "attrs")
         place = (*position, "nics", number)
-        yield Item("nic", f"{host.name}/{nic.name}", {"host": host.name, **values}, place, {"host": ()})
+        yield Item("nic", f"{host.name}/{nic.name}", {"host": host.name, **values}, place, here(("host",)))
     known = list(_addresses(host, position, prefixes))
     yield from known
     yield from _bmc(host, position, prefixes, {item.key for item in known}, free)
@@ -41,13 +48,7 @@ def _addresses(host: HostEntry, position: Position, prefixes: PrefixTable) -> It
         fields = _address(host.address, host.name, prefixes)
         if "nic" in host.model_fields_set:
             fields["nic"] = host.nic and f"{host.name}/{host.nic}"
-        at: dict[str, Position] = {
-            "host": ("name",),
-            "prefix": ("address",),
-            "purpose": (),
-            "vrf": ("address",),
-        }
-        yield Item("address", host.address, fields, position, at)
+        yield Item("address", host.address, fields, position, _ADDRESS)
     for number, entry in enumerate(host.addresses):
         said = entry.said("vrf", "purpose", "nic", "attrs")
         key = join_key(kinds()["address"], {"address": entry.address, "vrf": entry.vrf}.get)
@@ -77,7 +78,7 @@ def _bmc(
         fields = _address(key, host.name, prefixes, BMC)
         yield Item("address", key, fields, place, {**here(fields), "address": ("address",)})
     values = host.bmc.said("address", "type", "credential", "attrs")
-    yield Item("bmc", host.name, {"host": host.name, **values}, place, {"host": ()})
+    yield Item("bmc", host.name, {"host": host.name, **values}, place, here(("host",)))
 
 
 def _parts(host: HostEntry, position: Position) -> Iterator[Item]:
@@ -85,11 +86,13 @@ def _parts(host: HostEntry, position: Position) -> Iterator[Item]:
         values = disk.said(*_DISK)
         key = f"{host.name}:{disk.serial or disk.wwn or disk.path or ''}"
         place = (*position, "block_devices", number)
-        yield Item("block_device", key, {"host": host.name, **values}, place, {"host": ()})
+        yield Item("block_device", key, {"host": host.name, **values}, place, here(("host",)))
     for number, bridge in enumerate(host.bridges):
         values = bridge.said(*_BRIDGE)
         place = (*position, "bridges", number)
-        yield Item("bridge", f"{host.name}/{bridge.name}", {"host": host.name, **values}, place, {"host": ()})
+        yield Item(
+            "bridge", f"{host.name}/{bridge.name}", {"host": host.name, **values}, place, here(("host",))
+        )
     for kind, text in host.host_keys.items():
         fields = {"host": host.name, "type": kind, "key": text}
         yield Item("host_key", f"{host.name}/{kind}", fields, (*position, "host_keys", kind), here(fields))
