@@ -13,7 +13,7 @@ from testinfra.host import Host as Machine
 
 from drcloud.lab.identity import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
+pytestmark = pytest.mark.lab
 INVENTORY = "inventories/lab/lab.cmdb.yml"
 HOST = "dk-05"
 Look = Callable[[str], Machine]
@@ -65,9 +65,12 @@ def test_a_list_has_every_docker_host_with_its_engine(provisioned: Lab) -> None:
     assert all(row["engine"] and row["memory"] and row["placed"] == 1 for row in rows)
 
 
-def test_a_provisioned_host_by_name_has_nothing_left_to_do(provisioned: Lab) -> None:
-    options = ("--check", "--detailed-exitcode", "--json", "-i", INVENTORY)
-    done = drcloud(provisioned, "provision", "bastion-01", *options)
+def test_a_host_by_name_is_provisioned_and_no_other(provisioned: Lab, machine: Look) -> None:
+    look, file = machine("bastion-01"), "/etc/security/limits.d/60-drcloud.conf"
+    look.check_output("rm %s", file)
+    done = drcloud(provisioned, "provision", "bastion-01", "--json", "-i", INVENTORY)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     document = json.loads(done.stdout)
     assert (document["exit_code"], set(document["hosts"])) == (0, {"bastion-01"})
+    assert document["hosts"]["bastion-01"]["changed"]
+    assert look.file(file).exists
