@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from drcloud.cmdb import snapshot
@@ -19,11 +22,23 @@ def test_the_kernel_has_the_settings_of_its_file(host):
     assert host.check_output(f"cat {names}").split("\n") == list(wanted.values())
 
 
+def tracking(host):
+    """Return what chrony follows; chronyc(1), "tracking", as comma-separated values."""
+    fields = host.check_output("chronyc -n -c tracking").split(",")
+    return {"server": fields[1], "stratum": fields[2], "leap": fields[-1]}
+
+
 def test_the_time_is_kept(host):
     assert host.service("chrony").is_running
     assert host.service("chrony").is_enabled
-    # A client follows the declared server; the server itself answers with its own time.
-    assert host.check_output("chronyc -n -c tracking").split(",")[0] != ""
+    declared = re.findall(r"(?m)^server (\S+)", host.file("/etc/chrony/chrony.conf").content_string)
+    deadline = time.monotonic() + 30
+    # A client follows a declared server some seconds after it was started; a server that has none serves its
+    # own clock, which chrony shows without an address.
+    while (seen := tracking(host))["leap"] != "Normal" or seen["server"] not in (declared or [""]):
+        assert time.monotonic() < deadline, (seen, declared)
+        time.sleep(0.5)
+    assert 0 < int(seen["stratum"]) < 16
     assert not host.file("/etc/chrony/chrony.conf").contains("debian.pool")
 
 
