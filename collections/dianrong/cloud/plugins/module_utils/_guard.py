@@ -44,7 +44,7 @@ root=$(cd "$(dirname "$0")" && pwd)
 # A change that hangs must not go on beside its undo, nor what it started: they are a process group, whose
 # number stays its own also when its leader has died. After a boot the numbers are others'.
 stop_change() {
-    read -r pid started < "$1/applying" 2> /dev/null || return 0
+    read -r pid started 2> /dev/null < "$1/applying" || return 0
     running=$(sed 's/.*) //' "/proc/$pid/stat" 2> /dev/null | cut -d' ' -f20)
     if [ "$running" = "$started" ] || { [ -z "$running" ] && [ "$2" != boot ]; }; then
         kill -s KILL -- "-$pid" 2> /dev/null
