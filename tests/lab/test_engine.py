@@ -293,6 +293,22 @@ def test_a_remote_api_that_is_switched_off_leaves_nothing_behind(
     assert kept["tlsverify"] is True
 
 
+def test_a_certificate_that_a_killed_run_left_behind_goes_with_the_next_one(
+    provisioned: Lab, engine: Play, host: Machine
+):
+    """The engine runs without the Remote API already; its key and what the CMDB holds of it were left."""
+    host.check_output("echo 'a private key' | install -D -m 600 /dev/stdin /etc/drcloud/engine/tls.pem")
+    fields = {"host": HOST, "purpose": "engine-api", "subject": f"CN={address()}", "issuer": f"CN={CA}"}
+    ends = {"not_after": "2036-11-20T00:00:00Z", "fingerprint": "0" * 64}
+    declare(Wanted("certificate", {**fields, **ends}, f"{HOST}-engine-api"))
+    done = engine("--diff")
+    assert done.returncode == 0, done.stdout
+    assert "changed=2 " in done.stdout
+    assert "a private key" not in done.stdout
+    assert recorded() == []
+    assert not host.file("/etc/drcloud/engine/tls.pem").exists
+
+
 @pytest.fixture
 def door(host: Machine) -> Iterator[int]:
     """A port that systemd opens for the engine to everybody, as somebody in a hurry would do it."""

@@ -49,6 +49,13 @@ options:
     type: list
     elements: str
     default: []
+  unused:
+    description:
+      - Files that the engine reads with other options only, as the certificate of a Remote API. Those that
+        are there come back in RV(unused), to be removed now that the engine runs without them.
+    type: list
+    elements: path
+    default: []
   unit:
     description:
       - The engine's systemd unit.
@@ -89,6 +96,12 @@ backup_file:
   returned: when a file was replaced
   type: str
   sample: /etc/docker/daemon.json.previous
+unused:
+  description: The files of O(unused) that are there.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/drcloud/engine/tls.pem]
 engine_version:
   description: Version of the installed engine, empty when there is none yet.
   returned: when something changed, or would in check mode
@@ -347,6 +360,7 @@ def _digest(path):
 
 def ensure(module):
     """Read, plan, apply; return the task's result."""
+    unused = [path for path in module.params["unused"] if os.path.lexists(path)]
     daemon = Daemon(module)
     plan = daemon.plan()
     new_drop_in = daemon.drop_in_changes()
@@ -354,7 +368,7 @@ def ensure(module):
         daemon.unit.stale or new_drop_in or plan.action == "restart", not daemon.unit.enabled, plan.action
     )
     if not (plan.rewrite or new_drop_in or steps.changed):
-        return {"changed": False, "action": "none", "reasons": []}
+        return {"changed": False, "action": "none", "reasons": [], "unused": unused}
     version = daemon.version()
     if version:
         daemon.validate(version)
@@ -366,6 +380,7 @@ def ensure(module):
         "changed": True,
         "action": plan.action,
         "reasons": list(plan.reasons),
+        "unused": unused,
         "engine_version": version,
         "diff": diff,
         **({"backup_file": backup} if backup else {}),
@@ -398,6 +413,7 @@ def main():
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
             "environment": {"type": "dict", "default": {}},
             "because": {"type": "list", "elements": "str", "default": []},
+            "unused": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str", "default": "docker.service"},
         },
         supports_check_mode=True,
