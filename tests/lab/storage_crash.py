@@ -2,7 +2,8 @@
 
 What stands for the engine is a unit that writes a line into its data root whenever it starts, so that every
 line that was ever written must be there in the end, whatever was killed and whatever started in between.
-Usage: storage_crash.py MODULES.ZIP STEP[+boot]... ; prints one line of JSON for each.
+Usage: storage_crash.py MODULES CASE... ; prints one line of JSON for each. A case is a step, STEP+boot,
+STEP+idle (the engine did not run), or the name of one of CASES.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
@@ -27,6 +29,7 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import (
 )
 
 NODE, ROOT, JOURNAL = "/dev/drc-spare", "/srv/drc-crash", "/var/lib/drc-crash"
+REAL = f"{ROOT}-real"
 ENGINE = Path("/usr/local/lib/systemd/system/drc-crash.service")
 UNIT = f"""\
 [Service]
@@ -37,29 +40,44 @@ ExecStart=/bin/sh -c 'echo started >> {ROOT}/ledger'
 _storage_plan.ENGINE, _storage_steps.SOCKET = ENGINE.name, "drc-crash.socket"
 _storage_journal.DIRECTORY = JOURNAL
 DECLARED = _storage_plan.Declared("docker-data", path=NODE, filesystem="xfs", mount=ROOT)
+VOLUME = _storage_plan.Declared("app-volume", path=NODE, filesystem="ext4", mount=ROOT)
 
 
 def system(*command: str) -> None:
     subprocess.run(command, check=False, capture_output=True)
 
 
-def plan() -> tuple:
-    [disk] = _storage_look.find([DECLARED])
-    seen = _storage_look.look(DECLARED, disk, _storage_journal.of(_storage_journal.read(), DECLARED.names))
-    return _storage_plan.plan(DECLARED, seen, _storage_look.host_identity()), disk
+def plan(declared: _storage_plan.Declared = DECLARED) -> tuple:
+    [disk] = _storage_look.find([declared])
+    seen = _storage_look.look(declared, disk, _storage_journal.of(_storage_journal.read(), declared.names))
+    return _storage_plan.plan(declared, seen, _storage_look.host_identity()), disk
 
 
-def attempt(victim: str = "") -> int:
+def refusal(declared: _storage_plan.Declared) -> str:
+    try:
+        plan(declared)
+    except _storage_plan.RefusalError as error:
+        return str(error)
+    return ""
+
+
+def attempt(victim: str = "", declared: _storage_plan.Declared = DECLARED) -> int:
     """Run in a process of its own, killed after a step; return how it ended."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    with _storage_journal.alone():
-        made, disk = plan()
-        _storage_steps.carry_out(
-            made, disk, after=lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == victim else None
-        )
-    os._exit(0)
+    try:
+        with _storage_journal.alone():
+            made, disk = plan(declared)
+            _storage_steps.carry_out(
+                made,
+                disk,
+                after=lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == victim else None,
+            )
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def clean() -> None:
@@ -71,21 +89,34 @@ def clean() -> None:
     for mount in reversed(_disk_uses.own_mounts()):
         if mount.source == NODE:
             system("umount", mount.point)
+    system("chattr", "-i", ROOT)
     for path in (_storage_plan.unit_path(ROOT), str(Path(_storage_plan.drop_in_path()).parent), JOURNAL):
         shutil.rmtree(path) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
-    for path in (ROOT, *Path(ROOT).parent.glob(f"{Path(ROOT).name}.before-*")):
+    if os.path.islink(ROOT):
+        os.unlink(ROOT)
+    for path in (ROOT, REAL, *Path(ROOT).parent.glob(f"{Path(ROOT).name}.before-*")):
         shutil.rmtree(path, ignore_errors=True)
-    for link in Path("/dev/disk/by-uuid").glob("*") if os.path.isdir("/dev/disk/by-uuid") else ():
-        if os.path.realpath(link) == NODE:
-            link.unlink()
-    subprocess.run(["/usr/sbin/blkdiscard", "--force", NODE], check=True, capture_output=True)
+    blank()
     ENGINE.unlink(missing_ok=True)
     system("systemctl", "daemon-reload")
 
 
+def take_away() -> None:
+    """Have the disk away, as after a boot that it missed: nothing is mounted, and no link leads to it."""
+    system("systemctl", "stop", ENGINE.name, f"{_storage_plan.escape(ROOT)}.mount")
+    for link in Path("/dev/disk/by-uuid").glob("*"):
+        if os.path.realpath(link) == NODE:
+            link.unlink()
+
+
+def blank() -> None:
+    """Put a blank disk into the place of the one that is there."""
+    take_away()
+    subprocess.run(["/usr/sbin/blkdiscard", "--force", NODE], check=True, capture_output=True)
+
+
 def fresh() -> None:
-    """Have an engine run on a data root that holds something of every kind."""
-    clean()
+    """Have an engine run on a data root that holds something of every kind; the host is clean."""
     layer = Path(ROOT, "overlay2/layer")
     layer.mkdir(parents=True, mode=0o710)
     (layer / "file").write_bytes(os.urandom(3 << 20))
@@ -111,28 +142,30 @@ def boot() -> None:
     system("systemctl", "start", ENGINE.name)
 
 
-def trial(victim: str, with_boot: bool) -> dict:
+def trial(victim: str, around: str) -> dict:
     """Return how the host stands after a killed run, and after the one that followed."""
     fresh()
+    if around == "idle":
+        system("systemctl", "stop", ENGINE.name)
     original = Path("/srv/drc-crash-original")
     subprocess.run(["cp", "--archive", ROOT, str(original)], check=True)
     try:
         killed = attempt(victim)
-        if with_boot:
+        if around == "boot":
             boot()
         before = _ledger()
         ended = attempt()
-        top = _disk_uses.mounted_at(ROOT, _disk_uses.own_mounts())
         again, _disk = plan()
         differing = [line for line in _tree.differences(str(original), ROOT) if not line.startswith("ledger")]
         return {
             "killed": killed == signal.SIGKILL,
             "ended": ended,
-            "mounted": top.source if top else None,
+            "mounted": _top(),
             "left to do": list(again.steps),
             "differences": differing,
             "ledger kept": _ledger()[: len(before)] == before and len(before) >= 1,
             "engine": _storage_steps._active(ENGINE.name),
+            "masked": _storage_steps._state(ENGINE.name, "LoadState") == "masked",
             "old data kept": Path(_storage_plan.kept_at(ROOT, again.uuid), "overlay2/layer/file").exists(),
             "strays": [m.point for m in _disk_uses.own_mounts() if m.point.startswith(_storage_look.STAGING)],
         }
@@ -146,10 +179,7 @@ def missing() -> dict:
     fresh()
     try:
         attempt()
-        system("systemctl", "stop", ENGINE.name, f"{_storage_plan.escape(ROOT)}.mount")
-        for link in Path("/dev/disk/by-uuid").glob("*"):
-            if os.path.realpath(link) == NODE:
-                link.unlink()
+        take_away()
         started = subprocess.run(["systemctl", "start", ENGINE.name], check=False, capture_output=True)
         return {
             "engine": _storage_steps._active(ENGINE.name),
@@ -160,6 +190,63 @@ def missing() -> dict:
         clean()
 
 
+def late() -> dict:
+    """Return what becomes of a volume when something writes to its mount point while the disk is away."""
+    try:
+        attempt(declared=VOLUME)
+        take_away()
+        stray = Path(ROOT, "ibdata1")
+        kept_out = subprocess.run(["touch", str(stray)], check=False, capture_output=True).returncode != 0
+        system("chattr", "-i", ROOT)
+        stray.touch()
+        said, unharmed = refusal(VOLUME), stray.exists()
+        stray.unlink()
+        ended = attempt(declared=VOLUME)
+        return {
+            "kept out": kept_out,
+            "refused": said,
+            "unharmed": unharmed,
+            "ended": ended,
+            "mounted": _top(),
+        }
+    finally:
+        clean()
+
+
+def replaced() -> dict:
+    """Return what becomes of a new disk when the run dies before systemd has read the unit that names it."""
+    try:
+        attempt(declared=VOLUME)
+        blank()
+        killed = attempt("write unit", VOLUME)
+        return {"killed": killed == signal.SIGKILL, "ended": attempt(declared=VOLUME), "mounted": _top()}
+    finally:
+        clean()
+
+
+def linked() -> dict:
+    """Return what is said of a data root that is a symbolic link, with an engine that runs from it."""
+    fresh()
+    try:
+        os.rename(ROOT, REAL)
+        os.symlink(REAL, ROOT)
+        return {
+            "refused": refusal(DECLARED),
+            "engine": _storage_steps._active(ENGINE.name),
+            "mounted": _top(),
+        }
+    finally:
+        clean()
+
+
+def _top() -> str | None:
+    top = _disk_uses.mounted_at(ROOT, _disk_uses.own_mounts())
+    return top.source if top else None
+
+
+CASES = {"missing disk": missing, "late disk": late, "replaced disk": replaced, "linked data root": linked}
+
+
 def _ledger() -> list[str]:
     try:
         return Path(ROOT, "ledger").read_text().splitlines()
@@ -168,7 +255,8 @@ def _ledger() -> list[str]:
 
 
 if __name__ == "__main__":
+    clean()
     for name in sys.argv[2:]:
-        step, _plus, more = name.partition("+")
-        found = missing() if name == "missing disk" else trial(step, more == "boot")
+        step, _plus, around = name.partition("+")
+        found = CASES[name]() if name in CASES else trial(step, around)
         print(json.dumps({"step": name, **found}), flush=True)

@@ -34,9 +34,9 @@ def ran(monkeypatch):
     return commands
 
 
-def work(purpose, point):
+def work(purpose, point, *steps):
     declared = Declared(purpose, path="/dev/drc-data", mount=str(point))
-    return _storage_steps.Work(Plan(declared, Seen("/dev/drc-data", 1 << 32), (), UUID, "xfs"), DISK)
+    return _storage_steps.Work(Plan(declared, Seen("/dev/drc-data", 1 << 32), steps, UUID, "xfs"), DISK)
 
 
 def test_systemd_reads_the_units_again_before_it_mounts(ran, tmp_path):
@@ -45,6 +45,11 @@ def test_systemd_reads_the_units_again_before_it_mounts(ran, tmp_path):
     assert ran[0] == "systemctl daemon-reload"
     assert ran[1].startswith("systemctl start ")
     assert ran[1].endswith("data.mount")
+
+
+def test_systemd_reads_the_units_once(ran, tmp_path):
+    work("docker-data", tmp_path / "data", "enable unit", "mount").mount()
+    assert [command.split()[1] for command in ran] == ["start"]
 
 
 def test_the_directory_below_a_volume_is_closed_before_the_mount(ran, tmp_path):

@@ -250,8 +250,9 @@ class Work:
         os.makedirs(self.point, mode=0o700, exist_ok=True)
         if self.declared.purpose == "app-volume" and not os.path.ismount(self.point):
             self._seal()
-        # The unit may be from a run that died before systemd knew, and name a disk that was replaced.
-        run("systemctl", "daemon-reload")
+        if "enable unit" not in self.plan.steps:
+            # The unit may be from a run that died before systemd knew, and name a disk that was replaced.
+            run("systemctl", "daemon-reload")
         _link_by_uuid(self.plan.uuid, self.node)
         run("systemctl", "start", self._unit())
         top = _disk_uses.mounted_at(self.point, _disk_uses.own_mounts())
