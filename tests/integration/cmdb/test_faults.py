@@ -166,14 +166,16 @@ def _one_unit(number: int, url: str) -> None:
     with Store.open(url).write(reason="one of many") as session:
         session.add(Idc(code=f"q{number}"))
         session.flush()
-        time.sleep(0.2)
+        time.sleep(0.35)
 
 
-def test_a_long_queue_is_waited_for(cmdb_url: str, crowd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_queue_is_waited_for(crowd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes last waits longer than a writer that hangs is waited for: all others got on meanwhile."""
-    monkeypatch.setattr(engine, "LOCK_SECONDS", 1)
-    crowd.succeed(10, _one_unit, cmdb_url)
-    assert Store.open(cmdb_url).declared_seq() == 10
+    url = f"sqlite:///{tmp_path}/cmdb.sqlite3"
+    Store.create(url)
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 3)
+    crowd.succeed(12, _one_unit, url)
+    assert Store.open(url).declared_seq() == 12
 
 
 def drcloud(url: str, *words: str) -> tuple[int, str]:
