@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -20,32 +21,41 @@ from drcloud.cmdb import snapshot
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
+pytestmark = pytest.mark.lab
 Look = Callable[[str], Machine]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Reach = Callable[..., dict[int, str]]
 HOST = "dk-05"
 TABLE = "nft --stateless list table inet drcloud"
 DOCKERS = "iptables-save | grep -v -e '^#' | sed 's/\\[[0-9:]*\\]//'"
 RECORDED = sorted((Path(__file__).parents[1] / "unit/collection/recorded/firewall").glob("*.nft"))
-# What becomes of a connection: "open"; "refused" when it came through and nobody listens; "silent" when it
+# What becomes of connections: "open"; "refused" when one came through and nobody listens; "silent" when it
 # was dropped.
 PROBE = """\
-import socket, sys
-for port in sys.argv[2:]:
+import concurrent.futures, socket, sys
+def knock(port):
     try:
-        socket.create_connection((sys.argv[1], int(port)), timeout=1.5).close()
-        print(port, "open")
+        socket.create_connection((sys.argv[1], port), timeout=2, source_address=(sys.argv[2], 0)).close()
+        return "open"
     except ConnectionRefusedError:
-        print(port, "refused")
-    except OSError:
-        print(port, "silent")
+        return "refused"
+    except TimeoutError:
+        return "silent"
+ports = [int(port) for port in sys.argv[3:]]
+with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:
+    for port, outcome in zip(ports, pool.map(knock, ports)):
+        print(port, outcome)
 """
+# One that the lab lets its load balancers use as if an app had it, which no app has.
+APP = 20997
+REGISTRY, LOG, API = 5000, 20514, 2376
 # An image of nothing but sleep: where nothing listens in a container, its kernel refuses what reaches it.
 CONTAINER = (
     "tar --create --dereference --directory / --file - bin/sleep lib64/ld-linux-x86-64.so.2 "
     "lib/x86_64-linux-gnu/libc.so.6 | docker import - drc-test/firewall:1 && docker run --detach "
-    "--name drc-test-firewall --publish {app}:8080 --publish 9999:8080 drc-test/firewall:1 /bin/sleep 600"
+    f"--name drc-test-firewall --publish {APP}:8080 --publish 9999:8080 drc-test/firewall:1 /bin/sleep 600"
 )
+DEVICE = "import json, sys; print(json.load(sys.stdin)[0]['dev'])"
 # Nothing on an open connection notices: only a new one does.
 CUT = 'tcp dport 22 counter drop comment "a mistake"'
 
@@ -57,18 +67,12 @@ def address(provisioned: Lab) -> str:
 
 
 @pytest.fixture
-def app_port(provisioned: Lab) -> int:
-    """A port that the CMDB gave to an app on the host, in the slot that nobody uses."""
-    return snapshot.read(Store.open()).placements[0].ports[HOST]["b"]
-
-
-@pytest.fixture
-def reach(machine: Look, address: str) -> Callable[..., dict[int, str]]:
+def reach(machine: Look, address: str) -> Reach:
     """Tell what becomes of connections: ``reach("lb-01", 22, 2376)``."""
 
-    def probe(source: str, *ports: int, to: str = address) -> dict[int, str]:
+    def probe(source: str, *ports: int, to: str = address, by: str = "") -> dict[int, str]:
         wanted = " ".join(str(port) for port in ports)
-        said = machine(source).check_output("python3 -c %s %s " + wanted, PROBE, to)
+        said = machine(source).check_output("python3 -c %s %s %s " + wanted, PROBE, to, by)
         return {int(line.split()[0]): line.split()[1] for line in said.splitlines()}
 
     return probe
@@ -94,40 +98,69 @@ def firewall(play: Run, book: str) -> Run:
 
 
 @pytest.fixture
-def container(machine: Look, app_port: int) -> Iterator[str]:
+def container(machine: Look) -> Iterator[str]:
     """A container that publishes an app's port and one that no zone may use; its address."""
     host = machine(HOST)
-    host.check_output(CONTAINER.format(app=app_port))
+    host.check_output(CONTAINER)
     try:
         yield host.check_output("docker inspect --format '{{.NetworkSettings.IPAddress}}' drc-test-firewall")
     finally:
         host.run("docker rm --force drc-test-firewall; docker rmi drc-test/firewall:1")
 
 
-def test_each_zone_reaches_what_it_may_and_nothing_else(
-    reach: Callable[..., dict[int, str]], container: str, app_port: int
-):
-    """Balancers use apps, management uses what it manages, neighbours use nothing here."""
-    assert reach("lb-01", app_port, 22, 9999) == {app_port: "refused", 22: "silent", 9999: "silent"}
-    assert reach("bastion-01", 22, 9999) == {22: "open", 9999: "silent"}
-    assert reach("dk-04", app_port, 22, 9999) == {app_port: "silent", 22: "silent", 9999: "silent"}
+def test_each_zone_reaches_what_it_may_and_nothing_else(reach: Reach, container: str):
+    """Balancers use apps, management uses what it manages, neighbours nothing but the engine's API."""
+    seen = {name: reach(name, 22, API, APP, 9999) for name in ("bastion-01", "lb-01", "dk-04")}
+    assert seen == {
+        "bastion-01": {22: "open", API: "refused", APP: "refused", 9999: "silent"},
+        "lb-01": {22: "silent", API: "silent", APP: "refused", 9999: "silent"},
+        "dk-04": {22: "silent", API: "refused", APP: "silent", 9999: "silent"},
+    }
 
 
-def test_a_port_that_docker_publishes_is_open_to_all_without_the_firewall(
-    machine: Look, reach: Callable[..., dict[int, str]], container: str, app_port: int
-):
-    """The proof that the firewall is what closes it: Docker itself lets everybody in."""
-    host = machine(HOST)
-    host.check_output("systemctl stop drcloud-firewall")
+@pytest.fixture
+def client(machine: Look, address: str) -> Iterator[str]:
+    """An address of the clients' zone, on the host for the time of a test."""
+    host, found = machine(HOST), str(ipaddress.ip_network(f"{address}/24", strict=False)[100])
+    device = host.check_output("ip -json route get 192.0.2.1 | python3 -c %s", DEVICE)
+    host.check_output(f"ip address add {found}/32 dev {device}")
     try:
-        assert reach("dk-04", app_port, 9999) == {app_port: "refused", 9999: "refused"}
+        yield found
     finally:
-        host.check_output("systemctl start drcloud-firewall")
-    assert reach("dk-04", app_port, 9999) == {app_port: "silent", 9999: "silent"}
+        host.check_output(f"ip address del {found}/32 dev {device}")
+
+
+def test_registry_and_log_are_for_hosts_and_not_for_clients(reach: Reach, client: str):
+    rows = snapshot.read(Store.open())
+    infra, balancer = (next(row for row in rows.hosts if row.name == name) for name in ("infra-01", "lb-01"))
+    taken = {REGISTRY: "open", LOG: "open"}
+    for name in ("bastion-01", "lb-02", HOST):
+        assert reach(name, REGISTRY, LOG, to=infra.address) == taken
+    assert reach(HOST, REGISTRY, LOG, to=infra.address, by=client) == dict.fromkeys(taken, "silent")
+    # What clients may use answers them, so their address is one that packets come back to.
+    port = rows.placements[0].lb_port
+    assert reach(HOST, port, LOG, to=balancer.address, by=client) == {port: "open", LOG: "silent"}
+
+
+def test_docker_lets_everybody_in_where_the_firewall_was_taken_away(
+    reach: Reach, container: str, firewall: Run, machine: Look
+):
+    """The proof that it is the firewall that closes a published port; and that it goes when it is told to."""
+    host = machine(HOST)
+    before = host.check_output(TABLE)
+    gone = firewall(firewall_absent=True)
+    try:
+        assert gone.returncode == 0, gone.stdout
+        assert reach("dk-04", APP, 9999) == {APP: "refused", 9999: "refused"}
+    finally:
+        back = firewall()
+    assert "changed=1 " in back.stdout, back.stdout
+    assert host.check_output(TABLE) == before
+    assert reach("dk-04", APP, 9999) == {APP: "silent", 9999: "silent"}
 
 
 def test_a_neighbour_with_a_route_does_not_reach_a_container_directly(
-    machine: Look, reach: Callable[..., dict[int, str]], container: str, address: str
+    machine: Look, reach: Reach, container: str, address: str
 ):
     neighbour = machine("dk-04")
     neighbour.check_output(f"ip route add {container}/32 via {address}")
@@ -137,7 +170,7 @@ def test_a_neighbour_with_a_route_does_not_reach_a_container_directly(
         neighbour.run(f"ip route del {container}/32")
 
 
-def test_dropped_packets_are_counted(machine: Look, reach: Callable[..., dict[int, str]]):
+def test_dropped_packets_are_counted(machine: Look, reach: Reach):
     host = machine(HOST)
     counted = r'counter packets (\d+) bytes \d+ drop comment "everything else"'
     before = re.search(counted, host.check_output("nft list chain inet drcloud input"))
@@ -173,22 +206,23 @@ def test_drift_in_the_table_is_seen_and_put_right_and_other_tables_are_left_alon
         host.run("nft delete table inet another")
 
 
-def test_a_firewall_that_would_lock_the_controller_out_is_refused(machine: Look, firewall: Run, address: str):
+NOBODY = {"firewall_zones": [{"name": "nobody", "prefixes": ["192.0.2.0/24"], "allows": ["ssh"]}]}
+REFUSED = {
+    "would lock this controller out: .* is in no zone; declare a zone for it": NOBODY,
+    # An inventory that does not know the zones.
+    "no zones are declared, and this host has a firewall": {"firewall_zones": []},
+    "nftables refuses the rules, nothing was changed": {
+        "firewall_extra_rules": ["tcp dport http accept or not"]
+    },
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_makes_no_firewall_is_refused_and_changes_nothing(machine: Look, firewall: Run, words: str):
     before = machine(HOST).check_output(TABLE)
-    refused = firewall(firewall_zones=[{"name": "nobody", "prefixes": ["192.0.2.0/24"], "allows": ["ssh"]}])
-    assert refused.returncode != 0
-    words = (
-        f"the firewall of {address} would lock this controller out: .* is in no zone; declare a zone for it"
-    )
+    refused = firewall(**REFUSED[words])
+    assert refused.returncode == 2, refused.stdout
     assert re.search(words, refused.stdout), refused.stdout
-    assert machine(HOST).check_output(TABLE) == before
-
-
-def test_rules_that_nftables_refuses_change_nothing(machine: Look, firewall: Run):
-    before = machine(HOST).check_output(TABLE)
-    refused = firewall(firewall_extra_rules=["tcp dport http accept or not"])
-    assert refused.returncode != 0
-    assert "nftables refuses the rules, nothing was changed" in refused.stdout
     assert machine(HOST).check_output(TABLE) == before
 
 
@@ -209,7 +243,7 @@ def test_the_recorded_tables_are_what_a_real_nftables_takes(machine: Look):
         assert said.rc == 0, said.stderr
 
 
-def test_the_edge_guards_the_load_balancer(reach: Callable[..., dict[int, str]], provisioned: Lab):
+def test_the_edge_guards_the_load_balancer(reach: Reach, provisioned: Lab):
     rows = snapshot.read(Store.open())
     balancer = next(row.address for row in rows.hosts if row.name == "lb-02")
     port = rows.placements[0].lb_port
