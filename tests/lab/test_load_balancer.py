@@ -10,29 +10,39 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from drcloud.cmdb import reading, snapshot
+from drcloud.cmdb import leases, reading, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 from drcloud.lab.load import Load, LoadResult
 
-pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
+pytestmark = pytest.mark.lab
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LBS = ("lb-01", "lb-02")
 RATE = 40.0
 SOCKET = "socat - UNIX-CONNECT:/run/haproxy/admin.sock"
+SAY = "/usr/local/lib/drcloud/haproxy-say"
 
-# Two servers of our own behind the VIP, so that no deploy is needed and none is disturbed.
+# Two servers of our own behind the VIP, so that no deploy is needed and none is disturbed. They keep who asks
+# for /hold waiting until somebody asks for /release.
 SERVER = """
-import http.server, json, sys
+import http.server, json, sys, threading
+
+released = threading.Event()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.path == "/hold":
+            released.wait(60)
+        if self.path == "/release":
+            released.set()
         body = json.dumps({"version": sys.argv[1], "proto": self.headers.get("X-Forwarded-Proto")}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -138,9 +148,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def answer(url: str) -> dict[str, str] | None:
+def answer(url: str, seconds: float = 2) -> dict[str, str] | None:
     try:
-        with urllib.request.urlopen(url, timeout=2) as got:
+        with urllib.request.urlopen(url, timeout=seconds) as got:
             return dict(json.load(got))
     except OSError:
         return None
@@ -162,7 +172,7 @@ def holders(on: Run, vip: str) -> list[str]:
 
 def holder(on: Run, vip: str) -> str:
     """The one who holds the VIP, once it is one."""
-    found = wait_for(lambda: one if len(one := holders(on, vip)) == 1 else None, 15)
+    found = wait_for(lambda: one if len(one := holders(on, vip)) == 1 else None, 30)
     assert isinstance(found, list)
     return str(found[0])
 
@@ -184,15 +194,39 @@ def under_load(url: str, act: Callable[[], object]) -> LoadResult:
     return seen
 
 
-def states(on: Run, lb: str) -> dict[str, int]:
-    """The administrative state of each server of the probe pool, in HAProxy's bits."""
+def rows(on: Run, lb: str) -> dict[str, list[str]]:
+    """What a load balancer says of each server of the probe pool, in HAProxy's columns."""
     lines = on(lb, f"echo 'show servers state {POOL}' | sudo {SOCKET}").stdout.splitlines()
-    return {line.split()[3]: int(line.split()[6]) for line in lines if f" {POOL} " in line}
+    return {line.split()[3]: line.split() for line in lines if f" {POOL} " in line}
+
+
+def states(on: Run, lb: str) -> dict[str, int]:
+    """The administrative state of each server, in HAProxy's bits."""
+    return {server: int(row[6]) for server, row in rows(on, lb).items()}
+
+
+def sessions(on: Run, lb: str) -> int:
+    """How many sessions the probe pool's servers have."""
+    lines = on(lb, f"echo 'show stat {POOL} 4 -1' | sudo {SOCKET}").stdout.splitlines()
+    return sum(int(line.split(",")[4]) for line in lines if line.startswith(f"{POOL},"))
+
+
+def places(on: Run, lb: str) -> dict[str, str]:
+    """The port of each server."""
+    return {server: row[18] for server, row in rows(on, lb).items()}
 
 
 def put(on: Run, lb: str, server: str, state: str) -> None:
-    done = on(lb, f"echo 'set server {POOL}/{server} state {state}' | sudo {SOCKET}")
-    assert not done.stdout.strip(), done.stdout
+    done = on(lb, f"echo 'set server {POOL}/{server} state {state}' | sudo {SAY} change")
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
+
+
+def kill_haproxy(on: Run, lb: str) -> dict[str, int]:
+    """Kill it, and return the states that its successor begins with."""
+    on(lb, "sudo systemctl kill --signal=KILL haproxy")
+    found = wait_for(lambda: states(on, lb), 15)
+    assert isinstance(found, dict)
+    return found
 
 
 def ask(lb: str, arguments: str, module: str = "lb_pool_info") -> dict[str, object]:
@@ -259,13 +293,81 @@ def test_a_load_balancer_that_comes_back_knows_what_is_drained(on: Run, vip: str
     back = other(lb)
     put(on, lb, "infra-01_b", "maint")
     try:
-        on(back, "sudo systemctl kill --signal=KILL haproxy")
-        # What it says first is what it began with.
-        wait_for(lambda: states(on, back), 15)
-        assert states(on, back) == states(on, lb) == {"infra-01_a": 0, "infra-01_b": 1}
+        assert kill_haproxy(on, back) == states(on, lb) == {"infra-01_a": 0, "infra-01_b": 1}
     finally:
         for one in LBS:
             put(on, one, "infra-01_b", "ready")
+
+
+def test_a_load_balancer_that_nobody_tells_anything_knows_what_was_drained_there(on: Run, vip: str) -> None:
+    lb = holder(on, vip)
+    back = other(lb)
+    on(lb, "sudo systemctl stop drcloud-lb-state.socket")
+    try:
+        put(on, back, "infra-01_b", "maint")
+        assert kill_haproxy(on, back) == {"infra-01_a": 0, "infra-01_b": 1}
+    finally:
+        on(lb, "sudo systemctl start drcloud-lb-state.socket")
+        put(on, back, "infra-01_b", "ready")
+
+
+def test_a_server_that_moved_is_asked_at_its_new_place(on: Run, vip: str, addresses: dict[str, str]) -> None:
+    """The slots change their ports; the states before, here and at the other one, have the old ones."""
+    lb = other(holder(on, vip))
+    old = {f"infra-01_{slot}": str(port) for slot, port in PORTS.items()}
+    a, b = old.values()
+    new = {"infra-01_a": b, "infra-01_b": a}
+    change = f"sudo sed -i 's/:{a}$/:x/; s/:{b}$/:{a}/; s/:x$/:{b}/' /etc/haproxy/haproxy.cfg"
+    put(on, lb, "infra-01_b", "drain")
+    try:
+        done = on(lb, f"{change} && sudo systemctl reload haproxy")
+        assert done.returncode == 0, done.stderr
+        assert (places(on, lb), states(on, lb)) == (new, {"infra-01_a": 0, "infra-01_b": 8})
+        said = wait_for(lambda: answer(f"http://{addresses[lb]}:{PORT}/"), 10)
+        assert said == {"version": "b", "proto": "http"}
+        kill_haproxy(on, lb)
+        assert places(on, lb) == new
+    finally:
+        on(lb, f"{change} && sudo systemctl reload haproxy")
+        put(on, lb, "infra-01_b", "ready")
+    assert places(on, lb) == old
+
+
+def test_a_reload_that_cannot_be_fails_and_what_was_goes_on(on: Run, vip: str, served: str) -> None:
+    """The configuration is good in itself, and another one listens there already."""
+    lb = other(holder(on, vip))
+    config = "/etc/haproxy/haproxy.cfg"
+    bind = r"s/^    bind .*:8404$/&\n    bind 127.0.0.1:22/"
+    done = on(lb, f"sudo cp -p {config} {config}.kept && sudo sed -i '{bind}' {config}")
+    assert done.returncode == 0, done.stderr
+    try:
+        done = on(lb, "sudo systemctl reload haproxy")
+        assert done.returncode != 0
+        log = on(lb, "sudo journalctl -o cat -n 40 -u haproxy").stdout
+        assert "HAProxy goes on with what it had" in log
+        assert set(states(on, lb).values()) == {0}
+    finally:
+        done = on(lb, f"sudo mv {config}.kept {config} && sudo systemctl reload haproxy")
+    assert done.returncode == 0, done.stderr
+
+
+def test_requests_of_a_process_that_was_replaced_are_waited_for(on: Run, vip: str, served: str) -> None:
+    lb = holder(on, vip)
+    with ThreadPoolExecutor(1) as clients:
+        held = clients.submit(answer, f"{served}hold", 60)
+        try:
+            wait_for(lambda: sessions(on, lb) == 1, 10)
+            done = on(lb, "sudo systemctl reload haproxy")
+            assert done.returncode == 0, done.stderr
+            waited = ask(",".join(LBS), "host=infra-01 state=drain min_in_service=0 wait=1", "lb_member")
+            assert "1 requests are left on infra-01_a and infra-01_b after 1 s" in str(waited["msg"])
+        finally:
+            release = "import urllib.request; urllib.request.urlopen('http://localhost:{}/release')"
+            for port in PORTS.values():
+                on("infra-01", f"python3 -c {quoted(release.format(port))}")
+            back = ask(",".join(LBS), "host=infra-01 state=ready wait=10", "lb_member")
+        assert held.result() is not None
+    assert back["changed"] is True
 
 
 def test_the_state_is_told_to_load_balancers_only(on: Run, addresses: dict[str, str]) -> None:
@@ -296,7 +398,7 @@ def moved(on: Run, vip: str, to: str) -> None:
     wait_for(lambda: to in holders(on, vip), 15)
 
 
-def test_a_haproxy_that_is_killed_is_back_at_once(on: Run, vip: str, served: str) -> None:
+def test_a_haproxy_that_is_killed_is_back_within_seconds(on: Run, vip: str, served: str) -> None:
     lb = holder(on, vip)
     seen = under_load(served, lambda: on(lb, "sudo systemctl kill --signal=KILL haproxy"))
     assert seen.failed <= 4 * RATE, seen.errors
@@ -304,9 +406,23 @@ def test_a_haproxy_that_is_killed_is_back_at_once(on: Run, vip: str, served: str
 
 
 def test_a_keepalived_that_is_killed_leaves_no_address_behind(on: Run, vip: str, served: str) -> None:
+    """It does not come back here: systemd's next one would have the address again, left behind or not."""
     lb = holder(on, vip)
-    under_load(served, lambda: on(lb, "sudo systemctl kill --signal=KILL keepalived"))
-    holder(on, vip)
+    place = "/run/systemd/system/keepalived.service.d"
+    stay = f"sudo mkdir -p {place} && printf '[Service]\\nRestart=no\\n' | sudo tee {place}/zz-stay.conf"
+    done = on(lb, f"{stay} && sudo systemctl daemon-reload")
+    assert done.returncode == 0, done.stderr
+    try:
+        seen = under_load(
+            served,
+            lambda: (on(lb, "sudo systemctl kill --signal=KILL keepalived"), moved(on, vip, other(lb))),
+        )
+        assert seen.failed <= 4 * RATE, seen.errors
+        assert on(lb, "systemctl is-active keepalived").stdout.strip() == "failed"
+        assert holders(on, vip) == [other(lb)]
+    finally:
+        on(lb, f"sudo rm -r {place} && sudo systemctl daemon-reload && sudo systemctl start keepalived")
+    assert holder(on, vip) == other(lb)
 
 
 @pytest.mark.lab_slow
@@ -351,8 +467,8 @@ def test_after_a_partition_one_of_them_holds_the_address(on: Run, vip: str, serv
 
 def test_capacity_is_what_every_load_balancer_serves(on: Run, vip: str, addresses: dict[str, str]) -> None:
     both = ",".join(LBS)
-    assert ask(both, "leaving=infra-01")["staying"] == 0
-    assert ask(both, "")["in_service"] == ["infra-01"]
+    found = ask(both, "leaving=infra-01")
+    assert (found["staying"], found["in_service"]) == (0, ["infra-01"])
     lb = other(holder(on, vip))
     on(lb, "sudo systemctl stop haproxy")
     try:
@@ -372,6 +488,13 @@ def test_a_host_is_drained_by_both_slots_unless_it_must_stay(on: Run) -> None:
     both = ",".join(LBS)
     refused = ask(both, f"{given} min_in_service=1", "lb_member")
     assert "would keep 0 hosts in service without infra-01, and 1 must stay" in str(refused["msg"])
+    store = Store.open()
+    leases.acquire(store, [(f"lb:{POOL}", False)], holder="r-1", purpose="deploy", ttl=timedelta(minutes=2))
+    try:
+        refused = ask(both, f"{given} min_in_service=0", "lb_member")
+        assert f"lb:{POOL} is locked by r-1 for deploy since" in str(refused["msg"])
+    finally:
+        leases.release(store, "r-1")
     assert states(on, "lb-01") == {"infra-01_a": 0, "infra-01_b": 0}
     done = ask(both, f"{given} wait=5", "lb_member")
     assert (done["changed"], done["sessions"]) == (True, 0)
