@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from drcloud.lab.identity import Lab
 
 pytestmark = pytest.mark.lab
 Play = Callable[..., subprocess.CompletedProcess[str]]
-HOST, NEIGHBOUR, CA, PORT = "dk-01", "dk-02", "drc-test-engine-ca", 2376
+HOST, CA, PORT = "dk-01", "drc-test-engine-ca", 2376
 NOW = datetime.datetime.now(datetime.UTC)
 # An image of nothing but sleep, made on the host from the host's own files.
 SLEEP = (
@@ -180,7 +181,7 @@ def test_a_second_run_changes_nothing_and_proves_it_again_from_a_neighbour(
     assert done.returncode == 0, done.stdout
     assert "changed=0" in done.stdout
     # The play has no other host, so it is one of those in service.
-    assert f"ok: [{HOST} -> {NEIGHBOUR}(" in done.stdout
+    assert re.search(r"Prove it from another host +1 ok", done.stdout), done.stdout
 
 
 def test_a_rotation_on_demand_replaces_the_certificate_and_keeps_the_containers(
