@@ -162,7 +162,9 @@ def lines(store: Store, bare: Bare, times: int) -> list[Line]:
 
     def ports() -> None:
         with store.write(reason="bench", actor="bench") as session:
-            ipam.allocate_ports(session, f"app{next(COUNTER)}", "prod", names)
+            owners = [ipam.port_owner(f"app{next(COUNTER)}", "prod", slot) for slot in ipam.SLOTS]
+            claims = [ipam.Claim(ipam.port_pool(name), owner) for name in names for owner in owners]
+            ipam.allocate_all(session, claims, ipam.PORTS)
 
     def nets() -> None:
         with store.write(reason="bench", actor="bench") as session:

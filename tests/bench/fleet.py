@@ -51,7 +51,7 @@ def fill(url: str, hosts: int, seed: int = 1) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "frame.yml"
         path.write_text(sample.text(frame), encoding="utf-8")
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))
     # Not through the store: it refuses bulk writes, for they are not logged.
     with Session(create_engine(store.url)) as session, session.begin():
         common = [host for host in sections["hosts"] if host["role"] in COMMON]

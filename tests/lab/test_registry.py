@@ -130,7 +130,7 @@ def scratch(provisioned: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DRCLOUD_CMDB_URL", f"sqlite:///{place}")
     store = Store.open()
     (tmp_path / "app.yml").write_text(APP, encoding="utf-8")
-    importer.import_file(store, tmp_path / "app.yml")
+    importer.import_files(store, importer.Request((tmp_path / "app.yml",)))
     return store
 
 

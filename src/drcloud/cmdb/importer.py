@@ -40,22 +40,6 @@ class Request:
     agreed: frozenset[tuple[str, str]] | None = None
 
 
-def import_file(
-    store: Store,
-    path: Path | str,
-    *,
-    dry_run: bool = False,
-    reason: str | None = None,
-    ticket: str | None = None,
-) -> tuple[Change, ...]:
-    """Bring the CMDB to what a file says; return what changed, or with ``dry_run`` what would.
-
-    Objects the file does not name stay as they are. ``InvalidInputError`` lists everything that
-    is wrong with the file, by line and field.
-    """
-    return import_files(store, Request((path,)), dry_run=dry_run, reason=reason, ticket=ticket)
-
-
 def import_files(
     store: Store,
     request: Request,
@@ -64,7 +48,11 @@ def import_files(
     reason: str | None = None,
     ticket: str | None = None,
 ) -> tuple[Change, ...]:
-    """Bring the CMDB to what all files together say, in one transaction; return the changes."""
+    """Bring the CMDB to what all files together say, in one transaction; return what changed.
+
+    With ``dry_run`` nothing does, and the changes are those that would be made. Objects the files do not
+    name stay as they are. ``InvalidInputError`` lists everything that is wrong, by file, line and field.
+    """
     sources = [_read(path, request.kind) for path in request.paths]
     if dry_run:
         with store.read() as session:

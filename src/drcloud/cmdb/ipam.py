@@ -118,14 +118,6 @@ def choose(
     return chosen
 
 
-def allocate_ports(session: Session, app: str, env: str, hosts: Iterable[str]) -> dict[Slot, int]:
-    """Return the ports of all slots of an app on hosts, allocating what is missing."""
-    slots = [Slot(host, app, env, slot) for host in hosts for slot in SLOTS]
-    claims = {slot: Claim(port_pool(slot.host), port_owner(*slot[1:])) for slot in slots}
-    given = allocate_all(session, claims.values(), PORTS)
-    return {slot: given[claim] for slot, claim in claims.items()}
-
-
 def parts(values: Iterable[T]) -> Iterator[list[T]]:
     """Yield values in lists that are short enough for one statement."""
     rest = iter(values)

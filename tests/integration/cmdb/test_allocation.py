@@ -26,8 +26,11 @@ def _allocate(number: int, url: str, answers: Path) -> None:
     store, given = Store.open(url), {}
 
     def ports() -> None:
-        found = ipam.allocate_ports(session, f"app{number}", "prod", HOSTS[:: 1 if number % 2 else -1])
-        given["ports"] = [[slot.host, value] for slot, value in found.items()]
+        pools = [ipam.port_pool(host) for host in HOSTS[:: 1 if number % 2 else -1]]
+        owners = [ipam.port_owner(f"app{number}", "prod", slot) for slot in ipam.SLOTS]
+        claims = [ipam.Claim(pool, owner) for pool in pools for owner in owners]
+        found = ipam.allocate_all(session, claims, ipam.PORTS)
+        given["ports"] = [[claim.pool, value] for claim, value in found.items()]
 
     def address() -> None:
         prefix = networks.find(session, "10.1.0.0/26")
@@ -67,10 +70,10 @@ def test_allocation_by_32_processes(cmdb_url: str, crowd: Any, tmp_path: Path) -
         assert len({one[f"shared {kind}"] for one in given}) == 1
     ports = defaultdict(list)
     for one in given:
-        for host, port in one["ports"]:
-            ports[host].append(port)
-    assert {host: sorted(mine) for host, mine in ports.items()} == {
-        host: list(range(20000, 20000 + 2 * PROCESSES)) for host in HOSTS
+        for pool, port in one["ports"]:
+            ports[pool].append(port)
+    assert {pool: sorted(mine) for pool, mine in ports.items()} == {
+        ipam.port_pool(host): list(range(20000, 20000 + 2 * PROCESSES)) for host in HOSTS
     }
     with store.read() as session:
         rows = len(session.scalars(select(Allocation.id)).all())

@@ -63,7 +63,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def filled(url: str) -> Store:
     """Return a CMDB in which every kind of value stands that a table can hold."""
     store = Store.create(url)
-    importer.import_file(store, LAB)
+    importer.import_files(store, importer.Request((LAB,)))
     with store.write(reason="第一次", actor="张三", ticket="CHG-1") as session:
         host = lookup.host(session, "dk-01")
         hosts.transition(session, host, "provisioning")

@@ -46,13 +46,13 @@ def test_create_twice(store: Store) -> None:
 
 
 def test_import_export_and_again(store: Store, tmp_path: Path) -> None:
-    assert importer.import_file(store, LAB)
+    assert importer.import_files(store, importer.Request((LAB,)))
     seq = store.declared_seq()
-    assert importer.import_file(store, LAB) == ()
+    assert importer.import_files(store, importer.Request((LAB,))) == ()
     assert store.declared_seq() == seq
     path = tmp_path / "export.yml"
     path.write_text(exporter.export(store), encoding="utf-8")
-    assert importer.import_file(store, path) == ()
+    assert importer.import_files(store, importer.Request((path,))) == ()
     seen = snapshot.read(store)
     assert seen.seq == seq
     assert {host.name for host in seen.hosts} >= {"dk-01", "lb-01", "bastion-01"}
@@ -60,7 +60,7 @@ def test_import_export_and_again(store: Store, tmp_path: Path) -> None:
 
 
 def test_life_of_a_host(store: Store) -> None:
-    importer.import_file(store, LAB)
+    importer.import_files(store, importer.Request((LAB,)))
     with store.write(reason="first contact", actor="张三") as session:
         dk = lookup.host(session, "dk-01")
         hosts.pin_keys(session, dk, {"ssh-ed25519": "AAAA"})
@@ -100,7 +100,7 @@ def test_a_reader_sees_one_state_and_cannot_write(store: Store) -> None:
 
 
 def test_constraints_hold_in_the_database(store: Store) -> None:
-    importer.import_file(store, LAB)
+    importer.import_files(store, importer.Request((LAB,)))
     with pytest.raises(InvalidInputError, match="inside_prefix"), store.write(reason="x") as session:
         prefix = session.scalars(select(Prefix).where(Prefix.cidr == "10.90.0.0/25")).one()
         session.add(Address(address="192.0.2.1", prefix=prefix, host=Host(name="x", role="docker")))
@@ -111,7 +111,7 @@ def test_constraints_hold_in_the_database(store: Store) -> None:
 
 
 def test_a_stale_row_is_refused(store: Store) -> None:
-    importer.import_file(store, LAB)
+    importer.import_files(store, importer.Request((LAB,)))
     with store.read() as session:
         stale = lookup.host(session, "dk-01")
     with store.write(reason="first") as session:

@@ -117,7 +117,7 @@ def test_units_of_one_process_do_not_mix_in_the_log(cmdb_url: str, tmp_path: Pat
     process.start()
     store = Store.open(cmdb_url)
     start.wait()
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
     process.join(60)
     assert process.exitcode == 0
     with store.read() as session:

@@ -70,7 +70,7 @@ def hesitate(session):
     time.sleep(60)
 
 event.listen(Session, "before_commit", hesitate)
-importer.import_file(Store.open(sys.argv[1]), sys.argv[2])
+importer.import_files(Store.open(sys.argv[1]), importer.Request((sys.argv[2],)))
 """
 
 
@@ -86,7 +86,7 @@ def test_kill_in_the_middle_of_an_import_changes_nothing(cmdb_url: str, tmp_path
     process.communicate(timeout=30)
     store = Store.open(cmdb_url)
     assert (store.declared_seq(), snapshot.read(store).hosts) == (0, ())
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
     assert len(snapshot.read(store).hosts) == 500
 
 

@@ -56,7 +56,8 @@ def _import(store: Store, name: str, directory: Path, chance: random.Random) -> 
 
 def _allocate(store: Store, name: str) -> None:
     with store.write(reason="allocate") as session:
-        ipam.allocate_ports(session, name, "prod", ["dk-01", "dk-02"])
+        ports = [ipam.Claim(ipam.port_pool(host), f"{name}/prod/a") for host in ("dk-01", "dk-02")]
+        ipam.allocate_all(session, ports, ipam.PORTS)
         addresses.allocate(session, networks.find(session, "10.0.0.0/24"), name, purpose="x")
         subnets.allocate(session, networks.find(session, "10.64.0.0/16"), [name])
 
@@ -217,7 +218,7 @@ def damaged(path: Path, seed: int) -> None:
 def test_a_damaged_file_is_a_sentence_or_not_noticed(tmp_path: Path) -> None:
     whole = tmp_path / "whole.sqlite3"
     store = Store.create(f"sqlite:///{whole}")
-    importer.import_file(store, hosts_file(tmp_path / "hosts.yml", "h", "10.1.1", 100))
+    importer.import_files(store, importer.Request((hosts_file(tmp_path / "hosts.yml", "h", "10.1.1", 100),)))
     with contextlib.closing(sqlite3.connect(whole)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     sentences = []
@@ -284,16 +285,16 @@ def test_a_full_disk(
     on_small_disk: Store, small_disk: Path, tmp_path: Path, require_consistent: Check
 ) -> None:
     store = on_small_disk
-    importer.import_file(store, hosts_file(tmp_path / "1.yml", "h", "10.1.1", 20))
+    importer.import_files(store, importer.Request((hosts_file(tmp_path / "1.yml", "h", "10.1.1", 20),)))
     before = require_consistent(store)
     more = hosts_file(tmp_path / "2.yml", "g", "10.1.2", 250)
     # Too little for the import; then so little that SQLite cannot even open what it keeps beside its file.
     for left in (1 << 17, 0):
         ballast = fill(small_disk, left)
         with pytest.raises(CmdbError, match="disk is full; nothing was written; make room") as caught:
-            importer.import_file(store, more)
+            importer.import_files(store, importer.Request((more,)))
         assert caught.value.exit_code is ExitCode.CMDB
         ballast.unlink()
         assert require_consistent(store) == before
-    importer.import_file(store, more)
+    importer.import_files(store, importer.Request((more,)))
     assert require_consistent(store) > before

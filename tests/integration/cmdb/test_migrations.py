@@ -222,7 +222,7 @@ def test_an_upgraded_cmdb_works(old: Store, tmp_path: Path) -> None:
     store = Store.open(old.url)
     path = tmp_path / "export.yml"
     path.write_text(exporter.export(store), encoding="utf-8")
-    changed = [change.line() for change in importer.import_file(store, path)]
+    changed = [change.line() for change in importer.import_files(store, importer.Request((path,)))]
     assert changed == [
         "+ allocation ports:dk-01/demo/prod/b  pool: ports:dk-01, owner: demo/prod/b, value: 20000"
     ]
@@ -231,7 +231,7 @@ def test_an_upgraded_cmdb_works(old: Store, tmp_path: Path) -> None:
         "drcloud: 1\nprefixes: [{cidr: 10.90.2.0/24}]\n"
         "hosts: [{name: dk-02, role: docker, address: 10.90.2.2, rack: bj1/r1/a01, unit: 7}]\n"
     )
-    importer.import_file(store, more)
+    importer.import_files(store, importer.Request((more,)))
     with pytest.raises(Exception, match="cannot move like this"), store.operate() as session:
         session.execute(text("UPDATE host SET state = 'planned' WHERE name = 'bastion-01'"))
 

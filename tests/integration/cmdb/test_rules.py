@@ -33,7 +33,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         url = f"{server}/{name}"
     store = Store.create(url)
-    importer.import_file(store, WHOLE)
+    importer.import_files(store, importer.Request((WHOLE,)))
     _deployed(store)
     return store
 
@@ -340,6 +340,6 @@ def test_what_went_in_comes_out_on_another_engine(whole: Store, tmp_path: Path) 
     path = tmp_path / "export.yml"
     path.write_text(exporter.export(whole), encoding="utf-8")
     other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
-    importer.import_file(other, path)
+    importer.import_files(other, importer.Request((path,)))
     with whole.read() as one, other.read() as two:
         assert states.load(one).documents == states.load(two).documents

@@ -122,7 +122,7 @@ def site(tmp_path: Path, identity: Path, empty_cmdb: Path) -> Callable[[dict[str
         copy = tmp_path / "cmdb.sqlite3"
         if not copy.exists():
             shutil.copy(empty_cmdb, copy)
-        importer.import_file(Store.open(url), path)
+        importer.import_files(Store.open(url), importer.Request((path,)))
         return Context(Site("site.cmdb.yml", url, str(identity)), seconds=30.0)
 
     return make

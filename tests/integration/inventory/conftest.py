@@ -56,7 +56,9 @@ class Controller:
         """Import the content of a CMDB file."""
         path = self.directory / "fleet.yml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-        importer.import_file(Store.open(self.environment["DRCLOUD_CMDB_URL"]), path, ticket=ticket)
+        importer.import_files(
+            Store.open(self.environment["DRCLOUD_CMDB_URL"]), importer.Request((path,)), ticket=ticket
+        )
 
     def inventory(self, source: str) -> dict[str, Any]:
         """Return what ``ansible-inventory --list`` prints, with plain strings for what it marks as data."""
@@ -90,7 +92,7 @@ def controller(tmp_path: Path) -> Controller:
 def idc(tmp_path_factory: pytest.TempPathFactory) -> Controller:
     """A controller with the example of a company's IDC, to be read only."""
     found = controller_in(tmp_path_factory.mktemp("idc"))
-    importer.import_file(Store.open(found.environment["DRCLOUD_CMDB_URL"]), IDC)
+    importer.import_files(Store.open(found.environment["DRCLOUD_CMDB_URL"]), importer.Request((IDC,)))
     return found
 
 

@@ -24,7 +24,7 @@ SPECIAL = [f"sh1-{name}" for name in ("bastion-01", "infra-01", "infra-02", "inf
 def company(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
     """The sample as an inventory."""
     store = Store.create(f"sqlite:///{tmp_path_factory.mktemp('company')}/cmdb.sqlite3")
-    importer.import_file(store, REPOSITORY / "inventories/idc/company.yml")
+    importer.import_files(store, importer.Request((REPOSITORY / "inventories/idc/company.yml",)))
     return assembly.read(store, assembly.Wanted(parse({}))).inventory
 
 

@@ -112,7 +112,7 @@ def test_the_benchmark_measures_what_an_import_would_hold(bench, tmp_path):
     urls = [f"sqlite:///{tmp_path}/{name}.sqlite3" for name in ("imported", "filled")]
     path = tmp_path / "sample.yml"
     path.write_text(yaml.safe_dump({"drcloud": 1, **sample.build(60, 3)}, allow_unicode=True))
-    importer.import_file(Store.create(urls[0]), path)
+    importer.import_files(Store.create(urls[0]), importer.Request((path,)))
     bench.fill(urls[1], 60, 3)
     imported, filled = (inventory.build(snapshot.read(Store.open(url))) for url in urls)
     assert filled.hosts == imported.hosts

@@ -65,7 +65,7 @@ def load(store: Store, directory: Path) -> None:
     """Import the document."""
     path = directory / "fleet.yml"
     path.write_text(yaml.safe_dump(DOCUMENT), encoding="utf-8")
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
 
 
 @pytest.fixture

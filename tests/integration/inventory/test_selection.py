@@ -127,7 +127,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             connection.execute("CREATE DATABASE selection")
         url = f"{server}/selection"
     store = Store.create(url)
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
     with store.write(reason="first contact") as session:
         for name in ("gate-1", "gate-2", "dk-1", "dk-3", "lb-2"):
             hosts.pin_keys(session, lookup.host(session, name), {"ssh-ed25519": f"KEY{name[-1]}"})

@@ -92,5 +92,5 @@ class Controller:
 def controller(cmdb_url: str, tmp_path: Path) -> Controller:
     path = tmp_path / "idc.yml"
     path.write_text(IDC, "utf-8")
-    importer.import_file(Store.open(cmdb_url), path)
+    importer.import_files(Store.open(cmdb_url), importer.Request((path,)))
     return Controller(tmp_path, cmdb_url)

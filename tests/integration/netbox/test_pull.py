@@ -296,7 +296,7 @@ def test_an_export_carries_along_what_came_from_where(
     file = tmp_path / "export.yml"
     file.write_text(exporter.export(store), "utf-8")
     copy = Store.create(f"sqlite:///{tmp_path}/copy.sqlite3")
-    importer.import_file(copy, file)
+    importer.import_files(copy, importer.Request((file,)))
     result = sync.pull(copy, Request(company.box.access))
     assert {change.kind for change in result.plan.changes} <= {"address"}
     assert sync.pull(copy, Request(company.box.access)).plan.changes == ()

@@ -82,7 +82,9 @@ def filled_cmdb(empty_cmdb: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("filled")
     shutil.copy(empty_cmdb, folder / "cmdb.sqlite3")
     (folder / "idc.yml").write_text(IDC, encoding="utf-8")
-    importer.import_file(Store.open(f"sqlite:///{folder}/cmdb.sqlite3"), folder / "idc.yml")
+    importer.import_files(
+        Store.open(f"sqlite:///{folder}/cmdb.sqlite3"), importer.Request((folder / "idc.yml",))
+    )
     return folder / "cmdb.sqlite3"
 
 

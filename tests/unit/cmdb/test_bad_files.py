@@ -189,7 +189,7 @@ def test_one_sentence_and_nothing_written(store: Store, tmp_path: Path, case: st
     path = tmp_path / "bad.yml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidInputError) as caught:
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))
     assert str(caught.value).startswith(f"{path}:{expected}")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code is ExitCode.INVALID_INPUT
@@ -198,12 +198,12 @@ def test_one_sentence_and_nothing_written(store: Store, tmp_path: Path, case: st
 
 def test_missing_file(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"none\.yml: there is no such file"):
-        importer.import_file(store, tmp_path / "none.yml")
+        importer.import_files(store, importer.Request((tmp_path / "none.yml",)))
 
 
 def test_directory(store: Store, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="the file cannot be read: Is a directory"):
-        importer.import_file(store, tmp_path)
+        importer.import_files(store, importer.Request((tmp_path,)))
 
 
 @pytest.mark.parametrize("text", ["", "# only a remark\n", "---\n"])
@@ -211,7 +211,7 @@ def test_empty_file(store: Store, tmp_path: Path, text: str) -> None:
     path = tmp_path / "empty.yml"
     path.write_text(text)
     with pytest.raises(InvalidInputError, match=r"empty\.yml(: the file is empty|:[12]: a CMDB file)"):
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))
 
 
 def test_not_utf8(store: Store, tmp_path: Path) -> None:
@@ -220,14 +220,14 @@ def test_not_utf8(store: Store, tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInputError, match=r"gbk\.yml: the file is not UTF-8 \(byte 15\): save it as UTF-8"
     ):
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))
 
 
 def test_all_problems_at_once_in_the_order_of_the_file(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "bad.yml"
     path.write_text(HEAD + "  - {name: DK, role: 7, address: x}\n  - {nmae: dk-03}\n", encoding="utf-8")
     with pytest.raises(InvalidInputError) as caught:
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))
     fields = [line.split(": ")[1] for line in str(caught.value).splitlines()]
     assert fields == [
         "hosts[1].address",
@@ -247,4 +247,4 @@ def test_billion_laughs_stays_small(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "laughs.yml"
     path.write_text("\n".join(lines))
     with pytest.raises(InvalidInputError, match="there is no such field"):
-        importer.import_file(store, path)
+        importer.import_files(store, importer.Request((path,)))

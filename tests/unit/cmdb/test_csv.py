@@ -192,7 +192,7 @@ def test_columns_are_named_as_spreadsheets_do(number: int, name: str) -> None:
 
 
 def test_tables_hold_every_kind_there_is(store: Store, tmp_path: Path, empty_cmdb: Path) -> None:
-    importer.import_file(store, Path(__file__).parent / "data" / "whole.yml")
+    importer.import_files(store, importer.Request((Path(__file__).parent / "data" / "whole.yml",)))
     tables = [
         put(tmp_path, f"{section}.csv", csvfile.export(store, kind))
         for section, kind in csvfile.sections().items()

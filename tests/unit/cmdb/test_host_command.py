@@ -65,7 +65,7 @@ def seen(filled: Store, tmp_path: Path) -> Store:
         for name, end, digit, purpose in (("api", soon, "1", "engine-api"), ("log", past, "2", "log-client"))
     ]
     more.write_text(MORE + "certificates:\n" + "".join(certificates), encoding="utf-8")
-    importer.import_file(filled, more)
+    importer.import_files(filled, importer.Request((more,)))
     with filled.write(reason="first contact") as session:
         hosts.pin_keys(session, lookup.host(session, "dk-01"), {"ssh-ed25519": KEY})
     observations.record_facts(filled, "dk-01", FACTS)
@@ -212,5 +212,5 @@ def test_queries_do_not_grow_with_the_hosts(filled: Store, tmp_path: Path) -> No
     entries = ", ".join(f"{{name: n-{number}, role: docker, address: null}}" for number in range(50))
     more = tmp_path / "more.yml"
     more.write_text(f"drcloud: 1\nhosts: [{entries}]\n", encoding="utf-8")
-    importer.import_file(filled, more)
+    importer.import_files(filled, importer.Request((more,)))
     assert count() == few

@@ -22,7 +22,7 @@ def whole(empty_cmdb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a CMDB with the whole file in it, to copy."""
     path = tmp_path_factory.mktemp("whole") / "cmdb.sqlite3"
     shutil.copy(empty_cmdb, path)
-    importer.import_file(Store.open(f"sqlite:///{path}"), WHOLE)
+    importer.import_files(Store.open(f"sqlite:///{path}"), importer.Request((WHOLE,)))
     return path
 
 
@@ -39,8 +39,8 @@ def imported(store: Store, tmp_path: Path) -> Import:
     def run(**sections: Any) -> list[str]:
         path = tmp_path / "more.yml"
         path.write_text(yaml.safe_dump({"drcloud": 1, **sections}, allow_unicode=True), encoding="utf-8")
-        changes = [change.line() for change in importer.import_file(store, path)]
-        assert importer.import_file(store, path) == ()
+        changes = [change.line() for change in importer.import_files(store, importer.Request((path,)))]
+        assert importer.import_files(store, importer.Request((path,))) == ()
         return changes
 
     return run

@@ -28,7 +28,7 @@ def again(filled: Store, idc: Path) -> Again:
         content = yaml.safe_load(idc.read_text(encoding="utf-8"))
         change(content)
         idc.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        return importer.import_file(filled, idc)
+        return importer.import_files(filled, importer.Request((idc,)))
 
     return edit
 
@@ -71,14 +71,14 @@ def test_the_file_arrives(filled: Store) -> None:
 
 def test_twice_changes_nothing(filled: Store, idc: Path) -> None:
     seq = filled.declared_seq()
-    assert importer.import_file(filled, idc) == ()
+    assert importer.import_files(filled, importer.Request((idc,))) == ()
     assert filled.declared_seq() == seq
 
 
 def test_dry_run_tells_and_writes_nothing(store: Store, idc: Path) -> None:
-    told = importer.import_file(store, idc, dry_run=True)
+    told = importer.import_files(store, importer.Request((idc,)), dry_run=True)
     assert store.declared_seq() == 0
-    assert importer.import_file(store, idc) == told
+    assert importer.import_files(store, importer.Request((idc,))) == told
 
 
 def test_the_log_says_why(filled: Store, idc: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_host_in_service_is_not_planned_again(filled: Store, idc: Path) -> Non
         hosts.transition(session, dk, "provisioning")
         hosts.transition(session, dk, "active")
         hosts.pin_keys(session, dk, {"ssh-ed25519": "AAAA"})
-    assert importer.import_file(filled, idc) == ()
+    assert importer.import_files(filled, importer.Request((idc,))) == ()
     assert row(filled, "dk-01").state == "active"
     assert len(snapshot.read(filled).host_keys) == 1
 
@@ -146,14 +146,14 @@ def test_an_address_is_not_taken_from_a_host_outside_of_the_file(filled: Store, 
     with pytest.raises(
         InvalidInputError, match=r"more\.yml:2: hosts\[0\]\.address: 10\.90\.0\.11 belongs to host dk-01"
     ):
-        importer.import_file(filled, path)
+        importer.import_files(filled, importer.Request((path,)))
 
 
 def test_a_prefix_must_not_overlap_one_of_the_cmdb(filled: Store, tmp_path: Path) -> None:
     path = tmp_path / "more.yml"
     path.write_text("drcloud: 1\nprefixes: [{cidr: 10.90.0.0/16}]\n")
     with pytest.raises(InvalidInputError, match=r"prefix 10\.90\.0\.0/16 overlaps 10\.90\.0\.0/24"):
-        importer.import_file(filled, path)
+        importer.import_files(filled, importer.Request((path,)))
 
 
 def test_disks_are_a_whole_list(filled: Store, again: Again) -> None:
@@ -221,9 +221,9 @@ def test_export_then_import_is_the_identity(filled: Store, tmp_path: Path) -> No
     assert "北京一号机房" in text
     path = tmp_path / "export.yml"
     path.write_text(text, encoding="utf-8")
-    assert importer.import_file(filled, path) == ()
+    assert importer.import_files(filled, importer.Request((path,))) == ()
     copy = Store.create(f"sqlite:///{tmp_path}/copy.sqlite3")
-    importer.import_file(copy, path)
+    importer.import_files(copy, importer.Request((path,)))
     assert exporter.export(copy) == text
     one, other = snapshot.read(filled), snapshot.read(copy)
     assert {**_plain(one), "seq": 0} == {**_plain(other), "seq": 0}
@@ -236,7 +236,7 @@ def _plain(seen: snapshot.Snapshot) -> dict[str, Any]:
 def test_an_empty_cmdb_exports_an_importable_file(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "export.yml"
     path.write_text(exporter.export(store))
-    assert importer.import_file(store, path) == ()
+    assert importer.import_files(store, importer.Request((path,))) == ()
 
 
 def test_every_sample_of_the_repository_imports(store: Store, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_every_sample_of_the_repository_imports(store: Store, tmp_path: Path) ->
     assert len(samples) == 3
     for sample in samples:
         own = Store.create(f"sqlite:///{tmp_path}/{sample.parent.name}-{sample.stem}.sqlite3")
-        assert importer.import_file(own, sample)
+        assert importer.import_files(own, importer.Request((sample,)))
         with own.read() as session:
             assert session.scalars(select(func.count(Host.id))).one() > 0
 
@@ -257,7 +257,7 @@ def test_two_sections_of_one_alias(store: Store, tmp_path: Path) -> None:
         "  - &host {name: a, role: docker, address: 10.0.0.1}\n"
         "  - {<<: *host, name: b, address: 10.0.0.2}\n"
     )
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
     assert [one.name for one in snapshot.read(store).hosts] == ["a", "b"]
 
 
@@ -267,7 +267,7 @@ def test_dates_are_text(store: Store, tmp_path: Path) -> None:
         "drcloud: 1\nprefixes: [{cidr: 10.0.0.0/24}]\nhosts:\n"
         "  - {name: a, role: docker, address: 10.0.0.1, serial: 2024-01-02, attrs: {bought: 2024-01-02}}\n"
     )
-    importer.import_file(store, path)
+    importer.import_files(store, importer.Request((path,)))
     assert (row(store, "a").serial, row(store, "a").attrs) == ("2024-01-02", {"bought": "2024-01-02"})
 
 
@@ -279,4 +279,4 @@ def test_a_host_without_an_address_is_not_left_out_of_an_export(filled: Store, t
     assert "name: bare\n  role: docker\n  state: planned\n  address: null\n" in path.read_text(
         encoding="utf-8"
     )
-    assert importer.import_file(filled, path) == ()
+    assert importer.import_files(filled, importer.Request((path,))) == ()

@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from drcloud.cmdb import addresses, importer, ipam, networks, subnets
 from drcloud.cmdb.declared import Address, Allocation, Host, Prefix, Vrf
 from drcloud.cmdb.exporter import export
-from drcloud.cmdb.ipam import Claim, Slot
+from drcloud.cmdb.ipam import Claim
 from drcloud.cmdb.store import Store
 from drcloud.errors import InvalidInputError, NotFoundError
 
@@ -42,15 +42,23 @@ def test_exhausted(store: Store) -> None:
             ipam.allocate(session, "p", owner, [7])
 
 
-def test_ports_of_many_hosts_take_one_query(store: Store) -> None:
-    hosts = [f"dk-{number:02}" for number in range(1, 31)]
+def test_many_pools_take_one_query(store: Store) -> None:
+    pools = [ipam.port_pool(f"dk-{number:02}") for number in range(1, 31)]
+
+    def claims(env: str, some: list[str]) -> list[Claim]:
+        return [Claim(pool, ipam.port_owner("demo", env, slot)) for pool in some for slot in ipam.SLOTS]
+
     asked: list[str] = []
     with store.write(reason="x") as session:
-        first = ipam.allocate_ports(session, "demo", "prod", hosts[:1])
-        assert first == {Slot("dk-01", "demo", "prod", "a"): 20000, Slot("dk-01", "demo", "prod", "b"): 20001}
+        first = ipam.allocate_all(session, claims("prod", pools[:1]), ipam.PORTS)
+        assert first == {
+            Claim("ports:dk-01", "demo/prod/a"): 20000,
+            Claim("ports:dk-01", "demo/prod/b"): 20001,
+        }
         event.listen(session, "do_orm_execute", lambda state: asked.append(str(state.statement)))
-        assert ipam.allocate_ports(session, "demo", "prod", hosts).items() >= first.items()
-        other = ipam.allocate_ports(session, "demo", "qa", hosts)
+        again = ipam.allocate_all(session, claims("prod", pools), ipam.PORTS)
+        assert again.items() >= first.items()
+        other = ipam.allocate_all(session, claims("qa", pools), ipam.PORTS)
     assert set(other.values()) == {20002, 20003}
     assert sum(statement.startswith("SELECT allocation") for statement in asked) == 2
 
@@ -248,9 +256,9 @@ def test_owners_keep_what_they_have_through_export_and_import(nets: Store, tmp_p
     path = tmp_path / "export.yml"
     path.write_text(export(nets), encoding="utf-8")
     seq = nets.declared_seq()
-    assert importer.import_file(nets, path) == ()
+    assert importer.import_files(nets, importer.Request((path,))) == ()
     other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
-    importer.import_file(other, path)
+    importer.import_files(other, importer.Request((path,)))
     before = other.declared_seq()
     assert ask(other) == ask(nets) == given
     assert (other.declared_seq(), nets.declared_seq()) == (before, seq)

@@ -199,9 +199,9 @@ def test_an_import_is_held_to_it(guarded: Store, tmp_path: Path) -> None:
         "drcloud: 1\nplacements: [{app: demo, env: prod, hosts: [dk-02], lb_port: 8080, lbs: [lb-01]}]\n"
     )
     with pytest.raises(DeniedError, match="belongs to environment prod"):
-        importer.import_file(guarded, path)
+        importer.import_files(guarded, importer.Request((path,)))
     write(guarded)
-    assert importer.import_file(guarded, path, ticket="CHG-1")
+    assert importer.import_files(guarded, importer.Request((path,)), ticket="CHG-1")
 
 
 def test_an_allocation_is_held_to_it(guarded: Store) -> None:

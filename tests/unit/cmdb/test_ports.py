@@ -27,7 +27,7 @@ def bring(filled: Store, idc: Path) -> Bring:
 
     def change(placed: str) -> tuple[importer.Change, ...]:
         idc.write_text(text.replace(BOTH, placed), encoding="utf-8")
-        return importer.import_file(filled, idc)
+        return importer.import_files(filled, importer.Request((idc,)))
 
     return change
 
@@ -85,7 +85,7 @@ def test_a_file_that_names_the_ports_keeps_them(filled: Store, bring: Bring, idc
     bring(ONE)
     look(filled)
     idc.write_text(export(filled), encoding="utf-8")
-    assert importer.import_file(filled, idc) == ()
+    assert importer.import_files(filled, importer.Request((idc,))) == ()
 
 
 def test_a_port_that_was_never_a_placements_stays(filled: Store, bring: Bring) -> None:

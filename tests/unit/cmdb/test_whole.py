@@ -85,20 +85,20 @@ def test_generated_round_trip(random: Random) -> None:
 
 
 def test_the_file_of_an_export_imports_elsewhere(store: Store, tmp_path: Path) -> None:
-    importer.import_file(store, WHOLE)
-    assert importer.import_file(store, WHOLE) == ()
+    importer.import_files(store, importer.Request((WHOLE,)))
+    assert importer.import_files(store, importer.Request((WHOLE,))) == ()
     path = tmp_path / "export.yml"
     path.write_text(exporter.export(store), encoding="utf-8")
-    assert importer.import_file(store, path) == ()
+    assert importer.import_files(store, importer.Request((path,))) == ()
     other = Store.create(f"sqlite:///{tmp_path}/other.sqlite3")
-    importer.import_file(other, path)
+    importer.import_files(other, importer.Request((path,)))
     with store.read() as one, other.read() as two:
         assert states.load(one).documents == states.load(two).documents
 
 
 @pytest.mark.usefixtures("url")
 def test_every_kind_can_be_shown(store: Store) -> None:
-    importer.import_file(store, WHOLE)
+    importer.import_files(store, importer.Request((WHOLE,)))
     runner = CliRunner()
     with store.read() as session:
         state = states.load(session).documents

@@ -30,7 +30,7 @@ PLAIN = {"name": "apps", "mode": "nat", "slice": "172.30.4.0/24"}
 def store(tmp_path, monkeypatch):
     (tmp_path / "idc.yml").write_text(IDC, "utf-8")
     store = Store.create(f"sqlite:///{tmp_path}/cmdb.db")
-    importer.import_file(store, tmp_path / "idc.yml")
+    importer.import_files(store, importer.Request((tmp_path / "idc.yml",)))
     monkeypatch.setattr(bridge_network, "open_store", lambda: store)
     return store
 

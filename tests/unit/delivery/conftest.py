@@ -50,5 +50,5 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store.create(url)
     file = tmp_path / "idc.yml"
     file.write_text(IDC.replace("#HOSTS\n", HOSTS), encoding="utf-8")
-    importer.import_file(store, file)
+    importer.import_files(store, importer.Request((file,)))
     return store
