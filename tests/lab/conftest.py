@@ -17,8 +17,8 @@ from drcloud.lab.identity import Lab, locate
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 INVENTORY = "inventories/lab/lab.cmdb.yml"
-# The road in its order: what resets hosts comes before what deploys to them.
-ORDER = ("test_lab_hosts", "test_provision")
+# The road in its order: what resets hosts, or needs the ports of the app, comes before what deploys to them.
+ORDER = ("test_lab_hosts", "test_provision", "test_firewall")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,9 +104,11 @@ def provisioned(declared: Lab, play: Run) -> Lab:
 @pytest.fixture(scope="session")
 def machine(provisioned: Lab) -> Callable[[str], Machine]:
     """Look at a provisioned host as root: ``machine("dk-01").file("/etc/passwd")``."""
+    # Looks come in rows; what is made anew between them is not asked through a connection of before.
+    kept = f"-o ControlMaster=auto -o ControlPersist=5 -o ControlPath={provisioned.ssh}/seen-%n"
 
     def look(host: str) -> Machine:
         config = provisioned.ssh / "config"
-        return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), sudo=True)
+        return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), ssh_extra_args=kept, sudo=True)
 
     return look
