@@ -2,6 +2,8 @@
 
 Each line is one `ansible all --list-hosts` in a process of its own: CPU seconds (user and system) of the
 process and its children, and the most memory it held. Times of two machines do not compare, ratios do.
+The floor is the same command with an inventory of nothing: what Ansible costs before the first host. `net` is
+the ratio without it, of what the hosts themselves cost, which is all that a small inventory can tell.
 """
 
 from __future__ import annotations
@@ -101,6 +103,15 @@ class Plain(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc
 OURS = Way(
     "0", "dianrong.cloud.cmdb", _source("ours.cmdb.yml", f"plugin: dianrong.cloud.cmdb{EXPRESSIONS}"), 10**9
 )
+# What a process held when it began another counts as the other's (getrusage(2)), and this one has only begun.
+LAUNCHER = """
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, used = os.wait4(pid, 0)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+FLOOR = Way("floor", "an empty inventory", _source("empty.yml", "all: {}\n"), 10**9)
 WAYS = (
     OURS,
     Way(
@@ -145,50 +156,62 @@ def run(source: Path, url: str) -> Cost:
         "ANSIBLE_CONFIG": str(source.parent / "ansible.cfg"),
     }
     program = Path(sys.executable).parent / "ansible"
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen(
-            [program, "all", "--list-hosts", "-i", source], stdout=said, env=environment, cwd=source.parent
-        )
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise SystemExit(f"{source.name}: ansible ended with code {child.returncode}")
-        said.seek(0)
-        hosts = sum(1 for _line in said) - 1
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, hosts)
+    command = [sys.executable, "-c", LAUNCHER, program, "all", "--list-hosts", "-i", source]
+    ended = subprocess.run(
+        command, env=environment, cwd=source.parent, capture_output=True, text=True, check=False
+    )
+    *said, figures = ended.stderr.strip().splitlines()
+    if ended.returncode:
+        raise SystemExit(f"{source.name}: ansible failed: {' '.join(said)}")
+    cpu, kilobytes = figures.split()
+    # The first line counts the others.
+    return Cost(float(cpu), int(kilobytes) / 1024, len(ended.stdout.splitlines()) - 1)
+
+
+def cheapest(way: Way, directory: Path, url: str, repeat: int, hosts: int) -> Cost:
+    """Return the cost of a way to so many hosts; of several runs, the cheapest."""
+    source = way.write(directory)
+    cost = min((run(source, url) for _ in range(repeat)), key=lambda one: one.cpu)
+    if cost.hosts != hosts:
+        raise SystemExit(f"{way.says}: {cost.hosts} hosts instead of {hosts}")
+    return cost
 
 
 def measure(
     sizes: Sequence[int], full: bool, repeat: int, keys: Sequence[str] = "abc"
 ) -> dict[int, dict[str, Cost]]:
-    """Return the cost of each way at each size; of several runs, the cheapest."""
+    """Return the cost of each way at each size, and the floor at size 0."""
     found: dict[int, dict[str, Cost]] = {}
-    for hosts in sizes:
-        url = cmdb(hosts)
-        os.environ["DRCLOUD_CMDB_URL"] = url
-        found[hosts] = {}
-        with tempfile.TemporaryDirectory() as directory:
-            (Path(directory) / "ansible.cfg").touch()
-            for way in WAYS:
-                if way is OURS or (way.key in keys and (full or hosts <= way.largest)):
-                    source = way.write(Path(directory))
-                    costs = [run(source, url) for _ in range(repeat)]
-                    found[hosts][way.key] = cost = min(costs, key=lambda one: one.cpu)
-                    print(_line(hosts, way, cost, found[hosts][OURS.key]), flush=True)
-                    if cost.hosts != hosts:
-                        raise SystemExit(f"{way.says}: {cost.hosts} hosts instead of {hosts}")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "ansible.cfg").touch()
+        for hosts in (0, *sizes):
+            url = cmdb(hosts or min(sizes))
+            os.environ["DRCLOUD_CMDB_URL"] = url
+            found[hosts] = {}
+            for way in WAYS if hosts else (FLOOR,):
+                wanted = way in (OURS, FLOOR) or (way.key in keys and (full or hosts <= way.largest))
+                if wanted:
+                    cost = cheapest(way, directory, url, repeat if hosts else max(repeat, 3), hosts)
+                    found[hosts][way.key] = cost
+                    print(_line(hosts, way, cost, found), flush=True)
     return found
 
 
-HEADING = f"{'hosts':>6}  {'':<30}{'CPU s':>8}{'ours/it':>9}{'MB':>7}{'ours/it':>9}"
+HEADING = f"{'hosts':>6}  {'':<30}{'CPU s':>8}{'ours/it':>9}{'net':>7}{'MB':>7}{'ours/it':>9}"
 
 
-def _line(hosts: int, way: Way, cost: Cost, ours: Cost) -> str:
-    name = f"({way.key}) {way.says}" if way is not OURS else way.says
-    ratios = (
-        ("", "") if way is OURS else (f"{ours.cpu / cost.cpu:.2f}", f"{ours.megabytes / cost.megabytes:.2f}")
+def _line(hosts: int, way: Way, cost: Cost, found: dict[int, dict[str, Cost]]) -> str:
+    name = way.says if way in (OURS, FLOOR) else f"({way.key}) {way.says}"
+    ratios = ("", "", "")
+    if way not in (OURS, FLOOR):
+        ours, floor = found[hosts][OURS.key], found[0][FLOOR.key].cpu
+        net = (ours.cpu - floor) / (cost.cpu - floor)
+        ratios = (f"{ours.cpu / cost.cpu:.2f}", f"{net:.2f}", f"{ours.megabytes / cost.megabytes:.2f}")
+    return (
+        f"{hosts:>6}  {name:<30}{cost.cpu:>8.1f}{ratios[0]:>9}{ratios[1]:>7}"
+        f"{cost.megabytes:>7.0f}{ratios[2]:>9}"
     )
-    return f"{hosts:>6}  {name:<30}{cost.cpu:>8.1f}{ratios[0]:>9}{cost.megabytes:>7.0f}{ratios[1]:>9}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
