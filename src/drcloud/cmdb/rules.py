@@ -45,7 +45,7 @@ SENTENCES = {
     "ck_address_nic_of_host": "an address on a nic needs its host",
     "ck_change_window": "a window needs a beginning and a later end, or neither",
     "uq_block_device_host_id_mount": "two disks of a host are not mounted in one place",
-    "uq_block_device_host_id_uuid": "a file system is on one disk of a host",
+    "uq_block_device_host_id_uuid": "a UUID names one disk of a host",
     "ck_block_device_mount": "only an app-volume is mounted where the CMDB says, at an absolute path",
     "ck_bridge_nic": "a bridge of the mode uplink takes over a nic, one of the mode nat none",
     "ck_bridge_containers": "a bridge of the mode uplink needs the aggregate of its containers",

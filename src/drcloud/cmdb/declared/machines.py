@@ -82,7 +82,8 @@ class HostKey(Declared, Base):
 class BlockDevice(Declared, Base):
     """A raw disk, identified by serial, WWN or a stable path, with a declared purpose.
 
-    ``uuid`` is that of the file system which was made on it: by that a disk is known to be ours.
+    ``uuid`` is that of the file system which was made on it, or the mark of a raw disk that was handed over:
+    by that a disk is known to be ours.
     ``mount`` is where an app's volume is mounted.
     """
 
