@@ -262,11 +262,13 @@ def test_a_run_that_is_killed_leaves_nothing_that_the_next_one_does_not_end(
 ) -> None:
     name_images(scratch, pushed)
     drop_in = "/run/systemd/system/docker-registry.service.d/drcloud-read-only.conf"
+    # It runs in read-only mode from the moment that its process has the setting.
+    environ = "/proc/$(systemctl show docker-registry --property=MainPID --value)/environ"
     kill = (
-        f"sudo sh -c 'until test -e {drop_in} && systemctl is-active --quiet docker-registry; do :; done; "
+        f"sudo sh -c 'until grep -qsz READONLY {environ}; do :; done; "
         "kill -KILL $(lslocks --noheadings --output PID,PATH | grep registry-gc | cut -d/ -f1)'"
     )
-    with subprocess.Popen(["ssh", "-F", str(ssh_config()), "infra-01", f"timeout 60 {kill}"]) as killer:
+    with subprocess.Popen(["ssh", "-F", str(ssh_config()), "infra-01", f"timeout 300 {kill}"]) as killer:
         done = play(GC, *PUSHED_NOW)
         killer.wait(timeout=60)
     assert done.returncode != 0, done.stdout
