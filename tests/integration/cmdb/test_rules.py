@@ -174,7 +174,7 @@ REFUSED = {
     ),
     "a file system twice": (
         "UPDATE block_device SET uuid = '0b9f8f2e-6a3c-4b0a-9d52-3f1c3c0a7c11' WHERE path = '/dev/sdd'",
-        "a file system is on one disk",
+        "a UUID names one disk of a host",
     ),
     "a file system of another type": (
         "UPDATE block_device SET filesystem = 'zfs'",

@@ -48,7 +48,8 @@ class SshEntry(Entry):
 class BlockDeviceEntry(Entry):
     """A raw disk by serial, WWN or path, and what is made of it.
 
-    ``uuid`` is recorded when the file system is made, or a raw disk handed over; ``mount`` is where an app's volume is mounted.
+    ``uuid`` is recorded when the file system is made, or a raw disk handed over; ``mount`` is where an app's
+    volume is mounted.
     """
 
     path: Annotated[str, _matching(r"/dev/\S+", 255, "path below /dev")] | None = None
