@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -270,10 +271,15 @@ def test_tls_ends_at_the_load_balancer_and_old_versions_are_refused(provisioned:
 
 
 @pytest.mark.lab_slow
-def test_the_second_run_changes_nothing(apply: Run, pool: dict[str, object]) -> None:
-    done = apply(pool)
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("changed=0") == len(LBS), done.stdout
+def test_what_a_killed_run_wrote_is_loaded_and_a_second_run_changes_nothing(
+    apply: Run, on: Run, pool: dict[str, object]
+) -> None:
+    on(LBS[0], "sudo touch /etc/haproxy/haproxy.cfg")
+    for changes in (1, 0):
+        done = apply(pool)
+        assert done.returncode == 0, done.stdout
+        counts = re.findall(rf"^({'|'.join(LBS)}) .*changed=(\d+)", done.stdout, re.MULTILINE)
+        assert dict(counts) == {LBS[0]: str(changes), LBS[1]: "0"}, done.stdout
 
 
 def test_reloads_lose_no_request_and_keep_what_is_drained(on: Run, vip: str, served: str) -> None:

@@ -98,3 +98,50 @@ def test_a_unit_that_systemd_skipped_was_not_started():
     _units.apply(Host("yes"), stopped, steps)
     with pytest.raises(SystemExit, match="a condition of its unit file is not met on this host"):
         _units.apply(Host("no"), stopped, steps)
+
+
+def test_a_file_is_unread_until_a_start_or_a_reload_that_went_well(tmp_path):
+    file, notes = tmp_path / "haproxy.cfg", str(tmp_path / "reloaded")
+    file.touch()
+    running = unit(ActiveEnterTimestampMonotonic=str(int((time.monotonic() - 60) * 1e6)))
+    os.utime(file, (time.time() - 90,) * 2)
+    assert not _units.unread(running, str(file), notes)
+    os.utime(file, (time.time() - 30,) * 2)
+    assert _units.unread(running, str(file), notes)
+    # A reload that began before the file was written has not read it.
+    _units.note_reload(running, time.time() - 40, notes)
+    assert _units.unread(running, str(file), notes)
+    _units.note_reload(running, time.time() - 20, notes)
+    assert not _units.unread(running, str(file), notes)
+    os.utime(file, (time.time() - 10,) * 2)
+    assert _units.unread(running, str(file), notes)
+    assert not _units.unread(running, str(tmp_path / "gone"), notes)
+
+
+class RefusedError(Exception):
+    """What the module says when it fails."""
+
+
+class RefusingHost:
+    """A host on which a reload ends with this exit code."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def run_command(self, command):
+        return (self.code if command[1] == "reload" else 0), "", "refused"
+
+    def fail_json(self, msg):
+        raise RefusedError(msg)
+
+
+def test_only_a_reload_that_went_well_is_noted(monkeypatch):
+    noted = []
+    monkeypatch.setattr(_units, "note_reload", lambda one, began: noted.append(one.name))
+    running = unit()
+    steps = _units.decide(running, reload=True)
+    with pytest.raises(RefusedError, match="systemctl reload failed: refused"):
+        _units.apply(RefusingHost(1), running, steps)
+    assert noted == []
+    _units.apply(RefusingHost(0), running, steps)
+    assert noted == [running.name]

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
+
+# Of each unit an empty file, as old as the last reload that went well. It goes with the boot, as reloads do.
+RELOADED = "/run/drcloud/reloaded"
 
 PROPERTIES = (
     "LoadState",
@@ -90,6 +94,31 @@ def outdated(unit, path):
         return False
 
 
+def taken_over_at(unit, directory=RELOADED):
+    """Return when the unit last read its files, as far as we know: at its start, or at a reload of ours."""
+    try:
+        return max(started_at(unit), os.stat(os.path.join(directory, unit.name)).st_mtime)
+    except FileNotFoundError:
+        return started_at(unit)
+
+
+def unread(unit, path, directory=RELOADED):
+    """Tell whether a file changed after the unit last took its files over; one that is not there did not."""
+    try:
+        return os.stat(path).st_mtime > taken_over_at(unit, directory)
+    except FileNotFoundError:
+        return False
+
+
+def note_reload(unit, began, directory=RELOADED):
+    """Note that what was written before ``began`` (seconds of the wall clock) has been taken over."""
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, unit.name)
+    with contextlib.suppress(FileExistsError), open(path, "x", encoding="utf-8"):
+        pass
+    os.utime(path, (began, began))
+
+
 def decide(unit, restart=False, reload=False):
     """Return the steps that leave the unit enabled and running, on what it should have read; pure."""
     if not unit.active:
@@ -111,8 +140,11 @@ def apply(module, unit, steps):
     if steps.action in ("start", "restart"):
         # A unit that failed too often refuses to start until it is reset.
         module.run_command(["systemctl", "reset-failed", unit.name])
+    began = time.time()
     if steps.action != "none":
         _systemctl(module, unit.name, steps.action, unit.name)
+    if steps.action == "reload":
+        note_reload(unit, began)
     if steps.action in ("start", "restart"):
         _refuse_skipped(module, unit.name)
 

@@ -39,6 +39,14 @@ options:
       - Something has changed for which a reload is enough.
     type: bool
     default: false
+  reloads:
+    description:
+      - Files that the unit takes over when it is reloaded. One that is newer than the unit's last start and
+        than the last reload that this module saw succeed reloads it, so a run that was interrupted after it
+        wrote them, and a reload that failed, are picked up by the next.
+    type: list
+    elements: path
+    default: []
   when_stale:
     description:
       - What a unit needs whose own file changed on disk. V(reload) is for units that a restart would
@@ -122,7 +130,8 @@ def ensure(module):
     # A unit whose file changed on disk runs on the old one until it restarts.
     restart = given["restart"] or (unit.stale and given["when_stale"] == "restart")
     restart = restart or any(_units.outdated(unit, path) for path in given["reads"])
-    steps = _units.decide(unit, restart=restart, reload=given["reload"] or unit.stale)
+    reload = given["reload"] or unit.stale or any(_units.unread(unit, path) for path in given["reloads"])
+    steps = _units.decide(unit, restart=restart, reload=reload)
     if not module.check_mode:
         _units.apply(module, unit, steps)
         if given["listens_on"] and steps.action in ("start", "restart"):
@@ -140,6 +149,7 @@ def main():
             "restart": {"type": "bool", "default": False},
             "reads": {"type": "list", "elements": "path", "default": []},
             "reload": {"type": "bool", "default": False},
+            "reloads": {"type": "list", "elements": "path", "default": []},
             "when_stale": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
             "listens_on": {"type": "int"},
             "listens_at": {"type": "str", "default": "127.0.0.1"},
