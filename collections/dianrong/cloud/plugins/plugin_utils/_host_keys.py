@@ -81,7 +81,7 @@ def ask(commands: t.Iterable[tuple[list[str], dict[str, str]]], timeout: float) 
     found: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda one: run(one[0], timeout), asked)
-        for (_, members), answer in zip(asked, answers, strict=True):
+        for (_command, members), answer in zip(asked, answers, strict=True):
             found |= parse(answer, members)
     return found
 
