@@ -62,12 +62,15 @@ class Line:
         self._ended(request)
 
     def _ended(self, request: Request) -> None:
+        code = self.process.wait()
+        # A way in that ssh gave up waiting for holds its standard error open for as long as TCP tries.
+        self._end_the_ways_in()
         said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
         words = next(
             (line.strip() for line in reversed(said.splitlines()) if line.strip()), "it says nothing"
         )
         what = f"{request.app} in {request.env}" if not request.app.startswith("_") else "these hosts"
-        match self.process.wait():
+        match code:
             case 0:
                 return
             case program.NOTHING:
@@ -90,13 +93,17 @@ class Line:
         ssh and the ways in that it started are ended first: over a dead connection nothing else ends them,
         and closing a pipe waits for the thread that reads it.
         """
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._end_the_ways_in()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+    def _end_the_ways_in(self) -> None:
+        """End ssh and what it started; they are a process group of their own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def record(line: bytes, server: str) -> dict[str, Any]:

@@ -84,6 +84,13 @@ def test_a_damaged_line_is_shown_as_it_is(ssh: Path) -> None:
 
 
 @pytest.mark.timeout(30)
+def test_a_way_in_that_still_tries_is_not_waited_for(ssh: Path) -> None:
+    """A packet filter says nothing, so the connection through the bastion is tried for two minutes."""
+    with pytest.raises(UnreachableError, match="log server one does not answer: ssh: timed out"):
+        read(ssh, one="sleep 60 > /dev/null & echo 'ssh: timed out' >&2; exit 255")
+
+
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("last", ["sleep 60", "trap '' TERM; sleep 60; sleep 60"], ids=["silent", "stubborn"])
 def test_following_ends_at_once_over_a_connection_that_is_dead(ssh: Path, last: str) -> None:
     """A thread waits for what comes next, and the ways in that ssh started hold its pipes."""
