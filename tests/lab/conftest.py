@@ -104,11 +104,10 @@ def provisioned(declared: Lab, play: Run) -> Lab:
 @pytest.fixture(scope="session")
 def machine(provisioned: Lab) -> Callable[[str], Machine]:
     """Look at a provisioned host as root: ``machine("dk-01").file("/etc/passwd")``."""
-    # Looks come in rows; what is made anew between them is not asked through a connection of before.
-    kept = f"-o ControlMaster=auto -o ControlPersist=5 -o ControlPath={provisioned.ssh}/seen-%n"
 
     def look(host: str) -> Machine:
-        config = provisioned.ssh / "config"
-        return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), ssh_extra_args=kept, sudo=True)
+        # Looks come in rows; what is made anew between them is not asked through a connection of before.
+        config = provisioned.ssh / "look_config"
+        return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), controlpersist=5, sudo=True)
 
     return look
