@@ -238,6 +238,7 @@ def test_an_option_that_the_engine_does_not_know_is_refused_by_name(machine: Cal
     assert host.file("/etc/docker/daemon.json").content_string == before
 
 
+@pytest.mark.lab_slow
 def test_an_option_for_which_a_reload_is_enough_does_not_restart_the_engine(machine: Callable, play: Run):
     host = machine("dk-05")
     started = "systemctl show docker --property ActiveEnterTimestamp"
@@ -267,6 +268,7 @@ def test_an_engine_that_cannot_start_gets_its_old_file_back(machine: Callable, p
     assert host.service("docker").is_running
 
 
+@pytest.mark.lab_slow
 def test_a_host_that_does_not_answer_stops_nobody_else(provisioned: Lab, play: Run):
     container = f"{provisioned.name}-dk-04"
     close_connections(provisioned)
