@@ -9,6 +9,7 @@ import resource
 import shutil
 import stat
 import uuid
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -272,6 +273,21 @@ def test_what_cannot_be_restored_changes_nothing(
     assert not list(path.parent.glob(f"{fresh.file.name}*"))
 
 
+def says_the_same(one: bytes, other: bytes) -> bool:
+    """Whether both unpack to the same: bits that fill up the last byte of a deflate stream say nothing."""
+    try:
+        return gzip.decompress(one) == gzip.decompress(other)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def test_a_bit_that_says_nothing_damages_nothing() -> None:
+    """Why the test below may leave places out, and that these are few."""
+    whole = gzip.compress(bytes(range(256)) * 40)
+    flipped = (whole[:at] + bytes([whole[at] ^ 0x40]) + whole[at + 1 :] for at in range(10, len(whole)))
+    assert sum(says_the_same(one, whole) for one in flipped) <= 1
+
+
 def test_a_damaged_file_is_refused_wherever_it_is_damaged(place: Place, path: Path) -> None:
     whole = path.read_bytes()
     store = Store.at(place("sqlite"), missing_ok=True)
@@ -281,7 +297,10 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(place: Place, path: Pa
         with pytest.raises(InvalidInputError, match=r"is not complete|is no backup|was altered or damaged"):
             restore.into(store, path)
     for at in range(10, len(whole), step):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x40]) + whole[at + 1 :])
+        damaged = whole[:at] + bytes([whole[at] ^ 0x40]) + whole[at + 1 :]
+        if says_the_same(damaged, whole):
+            continue
+        path.write_bytes(damaged)
         with pytest.raises(InvalidInputError, match=r"is no backup|was altered or damaged|is not complete"):
             restore.into(store, path)
     for nonsense in (b"hello", gzip.compress(b"hello"), gzip.compress(b'{"a": 1}\n'), gzip.compress(b"[]\n")):
