@@ -127,6 +127,7 @@ class Central:
 
 CONTAINER, HOST = f"demo/qa/{CLIENT}", f"_host/_/{CLIENT}"
 STATS = "/var/lib/drcloud/log-client/stats"
+NO_ROOM = "/var/lib/drcloud/log-reserve/stopped"
 
 
 def moment_and_message(entry: dict) -> tuple[str, str]:
@@ -483,6 +484,49 @@ def test_following_goes_on_over_a_rotation(central: Central, drcloud: Run, provi
     assert central.numbers(word, HOST).count(1) == 2
 
 
+@pytest.fixture
+def small(central: Central) -> Iterator[str]:
+    """A file system of 64 MiB for the server's files, 32 of them kept free; returns where it is."""
+    where, limits, mine = "/var/log/drcloud", "/etc/drcloud/log-server/keeper.json", "/run/drc-test.json"
+    program = "import json, sys; print(json.dumps({**json.load(sys.stdin), 'reserve_bytes': 32 << 20}))"
+    change = f"python3 -c {shlex.quote(program)} < {limits} | sudo tee {mine} > /dev/null"
+    try:
+        central.do(SERVER, f"sudo systemctl stop drcloud-log-server; {change}")
+        central.do(SERVER, f"sudo mount --types tmpfs --options size=64m,mode=0750 drc-test {where}")
+        central.do(SERVER, f"sudo mount --bind {mine} {limits}")
+        central.start_server()
+        yield where
+    finally:
+        central.run(SERVER, f"sudo rm --force {where}/filler; sudo systemctl stop drcloud-log-server")
+        central.run(SERVER, f"sudo umount {limits}; sudo umount {where}; sudo rm --force {mine}")
+        central.start_server()
+        eventually(lambda: central.run(SERVER, f"test -e {NO_ROOM}").returncode == 1)
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_without_room_stops_the_server_and_loses_nothing(
+    central: Central, drcloud: Run, small: str
+) -> None:
+    """On a full disk rsyslog would acknowledge what it cannot write, and lose it."""
+    word, count, before = words("room"), 1000, central.health()["dropped"]
+    active = "systemctl is-active drcloud-log-server"
+    central.do(SERVER, f"sudo fallocate --length 40M {small}/filler")
+    eventually(lambda: central.run(SERVER, active).stdout.strip() == "inactive")
+    central.say(word, count)
+    shown = drcloud("logs", "--host", CLIENT, "--lines", "1")
+    assert f"log server {SERVER} takes no lines for lack of room: {small} has 2" in shown.stderr
+    # Somebody who does not know starts it: it is stopped again.
+    central.do(SERVER, "sudo systemctl start drcloud-log-server")
+    eventually(lambda: central.run(SERVER, active).stdout.strip() == "inactive")
+    central.do(SERVER, f"sudo rm {small}/filler")
+    eventually(lambda: central.run(SERVER, active).stdout.strip() == "active")
+    eventually(lambda: set(central.numbers(word, HOST)) == set(range(1, count + 1)), 90)
+    assert central.health()["dropped"] == before
+    said = central.do(SERVER, "sudo journalctl --quiet --unit drcloud-log-reserve --output cat --lines 4")
+    assert "the log server is stopped" in said
+    assert "the log server starts again" in said
+
+
 @pytest.mark.lab_slow
 def test_a_queue_survives_the_hosts_restart(central: Central, provisioned: Lab) -> None:
     word, count = words("reboot"), 1000
@@ -499,6 +543,9 @@ def test_a_queue_survives_the_hosts_restart(central: Central, provisioned: Lab) 
 
 
 def test_only_those_who_may_read_the_logs_do(central: Central) -> None:
+    word = words("modes")
+    central.contain(word, 1)
+    eventually(lambda: central.numbers(word, CONTAINER) == [1])
     shown = central.do(SERVER, f"sudo stat --format '%a %U %G' /var/log/drcloud {LOGS}/demo/qa/{CLIENT}")
     assert set(shown.splitlines()) == {"750 drcloud-log adm"}
     files = central.do(SERVER, f"sudo find {LOGS} -type f -printf '%m %u %g\\n'")

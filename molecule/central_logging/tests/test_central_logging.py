@@ -34,6 +34,7 @@ def test_the_server_takes_logs_over_tls_as_nobody_else(host):
 def test_the_server_keeps_its_limits(host):
     only_on(host, SERVER)
     assert host.service("drcloud-log-keeper.timer").is_running
+    assert host.service("drcloud-log-reserve").is_running
     assert host.run("systemctl start drcloud-log-keeper.service").succeeded
     state = json.loads(host.file("/var/lib/drcloud/log-server/state.json").content_string)
     assert state["files"] > 0

@@ -110,6 +110,15 @@ def _show(rows: Snapshot, config: Path, wanted: Request, as_json: bool) -> None:
             # How following ends.
             if not wanted.follow:
                 raise
+        finally:
+            _warn(connected)
+
+
+def _warn(lines: list[servers.Line]) -> None:
+    """Show what servers say of themselves."""
+    for server in lines:
+        if server.note:
+            print(f"log server {server.server} {server.note}", file=sys.stderr)
 
 
 def line(record: dict[str, Any], app: str) -> str:
@@ -132,6 +141,7 @@ def _health(rows: Snapshot, config: Path, as_json: bool) -> int:
     wanted = Request(requests.HEALTH, requests.NO_ENV, since=healths.first(datetime.now(UTC)))
     with servers.connected(servers.named(rows), config) as connected:
         found = healths.reports(rows, servers.read(connected, wanted))
+        _warn(connected)
     if as_json:
         print_json(found)
     else:

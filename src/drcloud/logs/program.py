@@ -23,6 +23,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 LIMITS = "/etc/drcloud/log-server/keeper.json"
+# There while the server is stopped for lack of room; says how little there is (role central_logging).
+STOPPED = "/var/lib/drcloud/log-reserve/stopped"
 NAME = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(\.(?P<number>\d+))?\.log(?P<packed>\.gz)?")
 # Exit codes: nothing is kept of what was asked for; this host keeps no central log.
 NOTHING, NO_SERVER = 10, 11
@@ -254,6 +256,11 @@ def main() -> int:
             directory = json.load(file)["directory"]
     except FileNotFoundError:
         return NO_SERVER
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(request.get("stopped") or STOPPED, encoding="utf-8") as file,
+    ):
+        print(f"note: takes no lines for lack of room: {file.read().strip()}", file=sys.stderr)
     found = [Folder(path) for path in folders(directory, request)]
     if not found and not request["follow"]:
         return NOTHING

@@ -22,6 +22,7 @@ from drcloud.logs.request import Request
 TAG = "log-server"
 SOURCE = Path(program.__file__).read_text(encoding="utf-8")
 SSH_FAILED = 255
+NOTE = "note: "
 # The remote shell sees a length and nothing else; what a user gave travels as data on standard input.
 COMMAND = "sudo -n python3 -I -c 'import sys; exec(sys.stdin.buffer.read({}).decode())'"
 
@@ -42,6 +43,8 @@ class Line:
     def __init__(self, server: str, config: Path) -> None:
         """Connect; the fleet's configuration says how long the server may take to answer."""
         self.server = server
+        # What the server says of itself, known when the answer has ended.
+        self.note = ""
         sent = SOURCE.encode()
         words = ["ssh", "-F", str(config), "-o", "BatchMode=yes", server, COMMAND.format(len(sent))]
         self.process = subprocess.Popen(
@@ -66,6 +69,7 @@ class Line:
         # A way in that ssh gave up waiting for holds its standard error open for as long as TCP tries.
         self._end_the_ways_in()
         said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
+        self.note = next((line[len(NOTE) :] for line in said.splitlines() if line.startswith(NOTE)), "")
         words = next(
             (line.strip() for line in reversed(said.splitlines()) if line.strip()), "it says nothing"
         )

@@ -56,6 +56,18 @@ def test_hosts_are_merged_in_the_order_of_time(tmp_path: Path) -> None:
     assert ask(tmp_path, hosts=["dk-02"]) == (0, ["b", "d"])
 
 
+def test_a_server_without_room_says_so_beside_what_it_has(tmp_path: Path) -> None:
+    put(tmp_path, f"{DAY}.log", [entry(1, "a")])
+    mark = tmp_path / "stopped"
+    mark.write_text("/var/log/drcloud has 5 MiB free\n")
+    command = [sys.executable, "-I", program.__file__]
+    done = subprocess.run(
+        command, input=asked(tmp_path, stopped=str(mark)), capture_output=True, check=True, text=True
+    )
+    assert json.loads(done.stdout)["message"] == "a"
+    assert done.stderr == "note: takes no lines for lack of room: /var/log/drcloud has 5 MiB free\n"
+
+
 def test_files_follow_each_other_whatever_their_kind(tmp_path: Path) -> None:
     put(tmp_path, "2026-11-22.log.gz", [entry(1, "a")])
     put(tmp_path, f"{DAY}.1.log.gz", [entry(2, "b")])

@@ -51,6 +51,14 @@ def test_that_one_of_several_never_heard_of_the_app_is_no_failure(ssh: Path) -> 
     assert read(ssh, one="exit 10", two=said((1, "a"))) == ["a"]
 
 
+def test_what_a_server_says_of_itself_is_known_when_it_has_answered(ssh: Path) -> None:
+    (ssh / "one").write_text(said((1, "a")) + "echo 'sudo: whatever' >&2; echo 'note: is out of room' >&2\n")
+    (ssh / "two").write_text("exit 10")
+    with servers.connected(["one", "two"], ssh / "config") as lines:
+        assert len(list(servers.read(lines, WANTED))) == 1
+    assert [line.note for line in lines] == ["is out of room", ""]
+
+
 def test_that_nobody_heard_of_the_app_is_one(ssh: Path) -> None:
     with pytest.raises(NothingMatchedError, match="log server one has never heard of demo in prod"):
         read(ssh, one="exit 10", two="exit 10")
