@@ -23,7 +23,6 @@ from drcloud.lab.identity import Lab
 pytestmark = pytest.mark.lab
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RECAP = re.compile(r"^(?P<host>[\w-]+)\s+: (?P<counts>.*changed=.*)$", re.MULTILINE)
-FRESH = "dk-06"
 INVENTORY = "inventories/lab/lab.cmdb.yml"
 PROVISION = "dianrong.cloud.provision"
 SITE = "playbooks/provision.yml"
@@ -50,12 +49,13 @@ def changed_tasks(done: subprocess.CompletedProcess[str], host: str) -> list[str
 
 
 @pytest.fixture
-def fresh(provisioned: Lab, play: Run) -> Iterator[str]:
+def fresh(request: pytest.FixtureRequest, provisioned: Lab, play: Run) -> Iterator[str]:
     """A host that was reinstalled: new disk, new SSH host keys. In service again when the test ends."""
-    container = next(host.container for host in status.read(provisioned).hosts if host.name == FRESH)
+    name: str = request.param
+    container = next(host.container for host in status.read(provisioned).hosts if host.name == name)
     assert container == "running"
     subprocess.run(
-        ["docker", "rm", "--force", "--volumes", f"{provisioned.name}-{FRESH}"],
+        ["docker", "rm", "--force", "--volumes", f"{provisioned.name}-{name}"],
         check=True,
         capture_output=True,
     )
@@ -64,10 +64,10 @@ def fresh(provisioned: Lab, play: Run) -> Iterator[str]:
     )
     assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
     close_connections(provisioned)
-    yield FRESH
-    if state(FRESH) != "active":
-        forget(FRESH)
-        done = play(SITE, "--limit", FRESH)
+    yield name
+    if state(name) != "active":
+        forget(name)
+        done = play(SITE, "--limit", name)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
@@ -125,6 +125,18 @@ def test_a_second_run_changes_nothing(provisioned: Lab, play: Run):
     assert leases.held(Store.open()) == []
 
 
+@pytest.mark.parametrize(
+    "fresh",
+    [
+        # Debian 13; then bridges, disks, a load balancer, and the registry with the log server.
+        "dk-06",
+        pytest.param("dk-02", marks=pytest.mark.lab_slow),
+        pytest.param("dk-03", marks=pytest.mark.lab_slow),
+        pytest.param("lb-02", marks=pytest.mark.lab_slow),
+        pytest.param("infra-01", marks=pytest.mark.lab_slow),
+    ],
+    indirect=True,
+)
 def test_a_check_on_a_fresh_host_tells_what_the_run_then_does(
     fresh: str, play: Run, monkeypatch: pytest.MonkeyPatch
 ):
