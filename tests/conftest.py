@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# One run decides: the same examples on every machine, and none is too late because the machine is busy.
+settings.register_profile(
+    "drcloud", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("drcloud")
 
 LONGEST = ("test_newest_core", "test_sanity", "test_gates", "test_wheel", "test_command", "test_modules")
 

@@ -49,7 +49,7 @@ def _serves(port: int) -> bool:
 @contextmanager
 def _server(binaries: Path, directory: Path) -> Iterator[int]:
     """Run a server on a new cluster in the directory; give its port once it takes connections."""
-    data, port, log = directory / "data", _free_port(), directory / "log"
+    data, log = directory / "data", directory / "log"
     initdb = [
         binaries / "initdb",
         "-D",
@@ -61,11 +61,14 @@ def _server(binaries: Path, directory: Path) -> Iterator[int]:
         "--locale=C.UTF-8",
         "-A",
         "trust",
+        "--no-sync",
     ]
-    settings = f"listen_addresses=127.0.0.1 port={port} fsync=off max_connections=100".split()
-    options = [word for setting in settings for word in ("-c", setting)]
     with log.open("w") as output:
         subprocess.run(_as_postgres(*initdb), cwd="/", stdout=output, stderr=output, check=True, timeout=120)
+        # Chosen last: for as long as nobody listens there, others may take it.
+        port = _free_port()
+        settings = f"listen_addresses=127.0.0.1 port={port} fsync=off max_connections=200".split()
+        options = [word for setting in settings for word in ("-c", setting)]
         server = subprocess.Popen(
             _as_postgres(binaries / "postgres", "-D", data, "-k", directory, *options),
             cwd="/",

@@ -166,7 +166,8 @@ def on_first(built: None) -> None:
 def locks_are_free(built: None) -> Iterator[None]:
     """Whatever happened in a test, nobody is left holding a lock."""
     yield
-    assert [lease.name for lease in leases.held(Store.open())] == []
+    # A playbook's heartbeat gives back a moment after it; what is left to expire takes 30 seconds.
+    wait_for(lambda: not leases.held(Store.open()), 20)
 
 
 def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, urls: list[str]) -> None:
@@ -213,7 +214,9 @@ def test_a_registry_that_is_down_is_told_and_nothing_is_touched(on: Run, on_firs
     try:
         done = deploy(SECOND)
     finally:
-        on("infra-01", "sudo systemctl start docker-registry")
+        ready = "until : < /dev/tcp/127.0.0.1/5000; do sleep 0.2; done"
+        started = on("infra-01", f"sudo systemctl start docker-registry && timeout 30 bash -c '{ready}'")
+    assert started.returncode == 0, said(started)
     assert done.returncode == ExitCode.UNREACHABLE, said(done)
     assert "registry main" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -404,7 +407,8 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_the_next_one_heals(
         assert refused.returncode == ExitCode.UNREACHABLE, said(refused)
         assert "nothing was touched" in refused.stdout
     finally:
-        revive(provisioned, victim)
+        if victim:
+            revive(provisioned, victim)
     healed, seen = under_load(urls, lambda: deploy(SECOND))
     assert healed.returncode == 0, said(healed)
     assert seen.failed == 0, seen.errors

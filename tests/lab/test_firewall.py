@@ -229,9 +229,9 @@ def test_what_makes_no_firewall_is_refused_and_changes_nothing(machine: Look, fi
 def test_a_host_that_is_cut_off_comes_back_by_itself(machine: Look, firewall: Run):
     host = machine(HOST)
     before = host.check_output(TABLE)
-    cut = firewall(firewall_extra_rules=[CUT], firewall_confirm_within=5)
+    cut = firewall(firewall_extra_rules=[CUT], firewall_confirm_within=10)
     assert cut.returncode != 0
-    assert "it was not confirmed over a fresh connection within 5 seconds" in cut.stdout
+    assert "it was not confirmed over a fresh connection within 10 seconds" in cut.stdout
     assert host.check_output(TABLE) == before
 
 

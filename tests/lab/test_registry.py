@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import sqlite3
 import ssl
 import subprocess
 import time
@@ -126,7 +126,8 @@ def pushed(client: Client, tidy: None, on: Run) -> dict[str, str]:
 def scratch(provisioned: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A copy of the lab's CMDB with an app of our own, which the playbooks of the test are given."""
     place = tmp_path / "cmdb.sqlite3"
-    shutil.copy(provisioned.state / "cmdb.sqlite3", place)
+    with sqlite3.connect(provisioned.state / "cmdb.sqlite3") as source, sqlite3.connect(place) as target:
+        source.backup(target)
     monkeypatch.setenv("DRCLOUD_CMDB_URL", f"sqlite:///{place}")
     store = Store.open()
     (tmp_path / "app.yml").write_text(APP, encoding="utf-8")
@@ -153,13 +154,13 @@ def recap(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_only_the_newest_tls_is_spoken_and_health_needs_no_account(row: snapshot.RegistryRow) -> None:
     ca = secrets.resolve(row.ca or "")
-    with httpx.Client(verify=ssl.create_default_context(cadata=ca), trust_env=False) as http:
+    with httpx.Client(verify=ssl.create_default_context(cadata=ca), trust_env=False, timeout=20) as http:
         assert http.get(f"https://{row.endpoint}/").status_code == httpx.codes.OK
         assert http.get(f"https://{row.endpoint}/v2/").status_code == httpx.codes.UNAUTHORIZED
     old = ssl.create_default_context(cadata=ca)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
-        httpx.Client(verify=old, trust_env=False) as http,
+        httpx.Client(verify=old, trust_env=False, timeout=20) as http,
         pytest.raises(httpx.ConnectError, match=r"(?i)ssl|tls"),
     ):
         http.get(f"https://{row.endpoint}/")
@@ -217,6 +218,7 @@ def test_what_nobody_names_goes_and_all_else_stays(
     done = play(GC, *PUSHED_NOW)
     assert done.returncode == 0, done.stdout
     assert "changed=1" in recap(done)
+    wait_for(lambda: client.has(REPOSITORY, pushed["named"]), 30)
     assert left(client, pushed) == set(pushed) - {"old"}
     assert set(client.http.get(f"/v2/{REPOSITORY}/tags/list").json()["tags"]) == {"multi", "rt1", "rt2"}
     name = pushed["old"].removeprefix("sha256:")

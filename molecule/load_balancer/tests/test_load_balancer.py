@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 import testinfra
@@ -47,6 +48,12 @@ def test_each_vip_is_held_once():
     """Asked of all load balancers, for none of them can tell of the others."""
     config = os.path.join(os.environ["DRCLOUD_LAB_STATE"], "ssh", "config")
     balancers = [testinfra.get_host(name, ssh_config=config, sudo=True) for name in testinfra_hosts]
-    shown = [balancer.check_output("ip -4 -oneline address") for balancer in balancers]
-    for vip in VIPS:
-        assert sum(f" {vip['address']}/" in text for text in shown) == 1
+    deadline = time.monotonic() + 30
+    while True:
+        # The hosts are asked one after the other, and a VIP may move in between.
+        shown = [balancer.check_output("ip -4 -oneline address") for balancer in balancers]
+        held = {vip["name"]: sum(f" {vip['address']}/" in text for text in shown) for vip in VIPS}
+        if set(held.values()) == {1} or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert set(held.values()) == {1}, held

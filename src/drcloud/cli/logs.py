@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from drcloud.logs import servers
 from drcloud.logs.request import Request
 from drcloud.runs import inventory as inventories
 
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 LOUD = ("emerg", "alert", "crit", "err", "warning")
 
 
@@ -68,7 +70,7 @@ def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     """Show what an app said, on all its hosts, in the order of time; each line once."""
     store, identity = _source(inventory or [])
     rows = snapshot.read(store)
-    with _configuration(rows, identity) as config:
+    with _tidy_end(), _configuration(rows, identity) as config:
         if health:
             return _health(rows, config, as_json)
         with store.read() as session:
@@ -88,6 +90,26 @@ def _source(given: list[str]) -> tuple[Store, str | None]:
     if len(known) > 1:
         raise InvalidInputError("the inventory names several CMDBs: give the one to ask with -i")
     return (Store.open(known[0].url), known[0].identity_file) if known else (Store.open(), None)
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP do what Ctrl-C does: without that, ssh and its configuration stay."""
+
+    def end(*_: object) -> None:
+        for number in ENDINGS:
+            # Whoever says it twice does not interrupt the tidying up.
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # What is ignored already was meant to be, as by nohup.
+    ours = [number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in ours}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -91,6 +91,10 @@ def beat(store: Store, holder: str, pid: int, ttl: timedelta = TTL, *, give_back
     alive = {} if birth is None else {pid: birth}
     due = time.monotonic()
     while alive:
+        # Workers first: whoever sees the leases renewed can rely on it that these are waited for.
+        if give_back and pid in alive:
+            alive |= children(pid)
+            alive.pop(os.getpid(), None)
         if time.monotonic() >= due:
             try:
                 leases.renew(store, holder, ttl)
@@ -100,9 +104,6 @@ def beat(store: Store, holder: str, pid: int, ttl: timedelta = TTL, *, give_back
                 # Busy for a moment: there is time for several more tries before the lease ends.
                 pass
             due = time.monotonic() + ttl.total_seconds() / BEATS
-        if give_back and pid in alive:
-            alive |= children(pid)
-            alive.pop(os.getpid(), None)
         _pause(pid if pid in alive else None)
         alive = {number: seen for number, seen in alive.items() if started_at(number) == seen}
     if give_back:

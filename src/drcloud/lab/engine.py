@@ -137,7 +137,8 @@ def _log(lab: Lab) -> Path:
 def _end(find: processes.Finder) -> bool:
     pids = find()
     processes.kill(pids)
-    if pids and not processes.wait(lambda: not find(), 10):
+    # One that waits for a slow disk dies when the disk has answered.
+    if pids and not processes.wait(lambda: not find(), 60):
         raise DrcloudError(f"processes of the lab cannot be ended: {', '.join(map(str, find()))}")
     return bool(pids)
 
@@ -150,16 +151,15 @@ def _cgroups(lab: Lab) -> list[Path]:
 def _members(lab: Lab) -> list[int]:
     members: set[int] = set()
     for cgroup in _cgroups(lab):
-        for listing in cgroup.rglob("cgroup.procs"):
+        # Services of the hosts come and go meanwhile: os.walk passes over what is gone.
+        for place, _, _ in os.walk(cgroup):
             with suppress(OSError, ValueError):
-                members.update(int(line) for line in listing.read_text().split())
+                members.update(int(line) for line in (Path(place) / "cgroup.procs").read_text().split())
     return sorted(members)
 
 
 def _remove_cgroups(lab: Lab) -> None:
     for cgroup in _cgroups(lab):
-        for path in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
+        for place, _, _ in os.walk(cgroup, topdown=False):
             with suppress(OSError):
-                path.rmdir()
-        with suppress(OSError):
-            cgroup.rmdir()
+                Path(place).rmdir()

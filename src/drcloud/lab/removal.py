@@ -19,10 +19,16 @@ from drcloud.lab.prepare import recall
 def end_orphans(lab: Lab) -> bool:
     """Kill what a killed ``drcloud lab up`` or ``down`` of this lab left running."""
     family = {os.getpid()} | processes.ancestors(os.getpid())
-    orphans = [pid for pid in processes.with_environment(f"{engine.MARK}={lab.id}") if pid not in family]
-    processes.kill(orphans)
-    processes.wait(lambda: not any(processes.command_line(pid) for pid in orphans), 5)
-    return bool(orphans)
+
+    def none_left() -> bool:
+        # Listed anew each time: what was forked after the list was made is not in it.
+        orphans = [pid for pid in processes.with_environment(f"{engine.MARK}={lab.id}") if pid not in family]
+        processes.kill(orphans)
+        return not orphans
+
+    found = not none_left()
+    processes.wait(none_left, 10)
+    return found
 
 
 def remove(lab: Lab) -> bool:

@@ -45,6 +45,7 @@ class Line:
         self.server = server
         # What the server says of itself, known when the answer has ended.
         self.note = ""
+        self.hung_up = False
         sent = SOURCE.encode()
         words = ["ssh", "-F", str(config), "-o", "BatchMode=yes", server, COMMAND.format(len(sent))]
         self.process = subprocess.Popen(
@@ -97,6 +98,7 @@ class Line:
         ssh and the ways in that it started are ended first: over a dead connection nothing else ends them,
         and closing a pipe waits for the thread that reads it.
         """
+        self.hung_up = True
         self._end_the_ways_in()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -155,6 +157,10 @@ def _until_failure(line: Line, request: Request, failures: list[DrcloudError]) -
         yield from line.ask(request)
     except DrcloudError as error:
         failures.append(error)
+    except ValueError:
+        # A pipe was closed under the thread that reads it: nobody wants the rest.
+        if not line.hung_up:
+            raise
 
 
 def _as_it_comes(streams: list[Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -12,15 +12,16 @@ for file in /etc/docker/certs.d/*/ca.crt /etc/drcloud/docker/config.json /etc/dr
     [ ! -f "$file" ] || echo "file $file $(stat -c '%U:%G %a' "$file")"
 done
 for unit in chrony docker docker-registry haproxy keepalived rsyslog drcloud-firewall drcloud-log-server \
-    drcloud-bridge-br0 drcloud-lb-state.socket drcloud-log-health.timer drcloud-log-keeper.timer; do
+    drcloud-bridge-br0 drcloud-lb-state.socket drcloud-log-health.timer drcloud-log-keeper.timer \
+    drcloud-log-reserve; do
     echo "unit $unit $(systemctl is-active "$unit" || true) $(systemctl is-enabled "$unit" 2> /dev/null || true)"
 done
 for package in auditd chrony docker.io docker-registry haproxy keepalived nftables python3-docker rsyslog-relp \
     unattended-upgrades; do
     echo "package $package $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)"
 done
-# 127.0.0.11 is the resolver of the lab's own engine, at a port that changes.
-ss -Hltn | awk '$4 !~ /^127\.0\.0\.11:/ {print "listens at " $4}' | sort -u
+# 127.0.0.11 is the resolver of the lab's own engine, at a port that changes, and so does containerd's on 127.0.0.1.
+ss -Hltn | awk '$4 !~ /^127\.0\.0\.11:/ && $4 !~ /^127\.0\.0\.1:[3-6][0-9][0-9][0-9][0-9]$/ {print "listens at " $4}' | sort -u
 findmnt --noheadings --list --output TARGET,FSTYPE --types xfs,ext4 | grep -E '^(/var/lib/docker|/srv)' || true
 ip -brief -4 address show scope global | awk '$1 ~ /^(eth0|br0)/ {sub(/@.*/, "", $1); print "address " $1 " " $3}'
 if nft list table inet drcloud > /dev/null 2>&1; then echo "firewall"; fi

@@ -167,14 +167,14 @@ def _one_unit(number: int, url: str) -> None:
     with Store.open(url).write(reason="one of many") as session:
         session.add(Idc(code=f"q{number}"))
         session.flush()
-        time.sleep(0.35)
+        time.sleep(0.65)
 
 
 def test_a_long_queue_is_waited_for(crowd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes last waits longer than a writer that hangs is waited for: all others got on meanwhile."""
     url = f"sqlite:///{tmp_path}/cmdb.sqlite3"
     Store.create(url)
-    monkeypatch.setattr(engine, "LOCK_SECONDS", 3)
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 6)
     crowd.succeed(12, _one_unit, url)
     assert Store.open(url).declared_seq() == 12
 

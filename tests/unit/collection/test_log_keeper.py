@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gzip
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -108,6 +111,33 @@ def test_what_is_not_ours_stays(tmp_path, told):
     assert state["files"] == 0
     assert (tmp_path / "lab/demo/prod/dk-01/notes.txt").exists()
     assert outside.read_text() == "keep"
+
+
+def test_two_at_once_take_turns(tmp_path, monkeypatch):
+    """The timer's and one that was started by hand would set the same file aside and write the same state."""
+    monkeypatch.setattr(keeper, "STATE", str(tmp_path / "state.json"))
+    monkeypatch.setattr(keeper, "STATS", str(tmp_path / "stats"))
+    (tmp_path / "keeper.json").write_text(json.dumps(limits(tmp_path)))
+    turns = []
+
+    def keep(_limits, _now):
+        with open_directory(tmp_path) as directory, pytest.raises(BlockingIOError):
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        turns.append(1)
+        return {"removed_for_room": 0, "bytes": 0}
+
+    monkeypatch.setattr(keeper, "keep", keep)
+    for _ in range(2):
+        keeper.main(str(tmp_path / "keeper.json"))
+    assert turns == [1, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keeper.json", "state.json"]
+
+
+@contextlib.contextmanager
+def open_directory(path: Path):
+    directory = os.open(path, os.O_RDONLY)
+    yield directory
+    os.close(directory)
 
 
 def test_limits_that_are_kept_change_nothing(tmp_path, told):

@@ -151,6 +151,63 @@ def test_a_ban_on_services_that_a_killed_run_left_is_lifted(apt, start_services)
     assert not debian_packages.ensure(Host(start_services=start_services))["changed"]
 
 
+def test_a_ban_that_the_module_of_a_killed_run_lifts_meanwhile_is_lifted(apt):
+    policy = apt / "policy-rc.d"
+    with debian_packages.services_held(True):
+        policy.unlink()
+    assert not policy.exists()
+
+
+LOCK = (
+    "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)\n"
+    "E: Unable to lock directory /var/lib/apt/lists/\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("errors", "locked"),
+    [
+        (LOCK, True),
+        ("dpkg: error: dpkg frontend lock was locked by another process with pid 4711\n", True),
+        ("dpkg: error: dpkg frontend is locked by another process\n", True),
+        ("E: Unable to locate package xlock\n", False),
+        ("E: The repository 'http://blocklist.example.org stable Release' has no Release file.\n", False),
+        ("", False),
+    ],
+)
+def test_who_is_at_work_is_told_from_what_is_wrong(errors, locked):
+    assert _packages.locked(errors) is locked
+
+
+class Busy(Host):
+    """A host on which another apt-get fetches the lists for a while."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def run_command(self, command, environ_update=None):
+        super().run_command(command)
+        return (100, "", LOCK) if len(self.commands) <= self.times else (0, "", "")
+
+    def fail_json(self, msg, **_):
+        raise RuntimeError(msg)
+
+
+def test_another_apt_get_that_fetches_the_lists_is_waited_for(monkeypatch):
+    monkeypatch.setattr(debian_packages, "PAUSE", 0)
+    host = Busy(2)
+    debian_packages.run(host, *debian_packages.APT_GET, "update")
+    assert len(host.commands) == 3
+
+
+def test_one_that_never_ends_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(debian_packages, "PAUSE", 0)
+    monkeypatch.setattr(debian_packages, "PATIENCE", 0.05)
+    with pytest.raises(RuntimeError, match=r"apt-get update: E: Could not get lock .* process 4711"):
+        debian_packages.run(Busy(10**9), *debian_packages.APT_GET, "update")
+
+
 def test_a_policy_of_others_stays(apt):
     policy = apt / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 0\n")

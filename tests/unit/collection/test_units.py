@@ -145,3 +145,46 @@ def test_only_a_reload_that_went_well_is_noted(monkeypatch):
     assert noted == []
     _units.apply(RefusingHost(0), running, steps)
     assert noted == [running.name]
+
+
+class Foretelling:
+    """A module in check mode, on a host whose unit is as given."""
+
+    check_mode = True
+
+    def __init__(self, shown=RUNNING):
+        self.shown = shown
+
+    def run_command(self, _command):
+        return 0, self.shown, ""
+
+
+def given(**options):
+    return (
+        {name: option.get("default") for name, option in _units.OPTIONS.items()}
+        | {"name": "a.service"}
+        | options
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "written", "action"),
+    [
+        ({"reads": ["/etc/a"]}, [], "none"),
+        ({"reads": ["/etc/a"]}, ["/etc/b"], "none"),
+        ({"reads": ["/etc/a"]}, ["/etc/b", "/etc/a"], "restart"),
+        ({"reloads": ["/etc/a"]}, ["/etc/a"], "reload"),
+        ({"reads": ["/etc/a"], "reloads": ["/etc/b"]}, ["/etc/a", "/etc/b"], "restart"),
+        ({"restart": True}, [], "restart"),
+    ],
+)
+def test_a_file_that_is_going_to_be_written_is_foretold_to_be_taken_over(options, written, action):
+    found = _units.ensure(Foretelling(), given(**options), written)
+    assert (found["action"], found["changed"]) == (action, action != "none")
+    assert bool(found["diff"]) == found["changed"]
+
+
+def test_a_unit_whose_package_is_going_to_be_installed_is_foretold_to_start():
+    shown = RUNNING.replace("loaded", "not-found").replace("=active", "=inactive").replace("enabled", "")
+    found = _units.ensure(Foretelling(shown), given(reads=["/etc/a"]), ["/etc/a"])
+    assert found["action"] == "start"

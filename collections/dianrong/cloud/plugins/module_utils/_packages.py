@@ -13,6 +13,8 @@ QUERY_FORMAT = "${Package}\\t${Version}\\t${db:Status-Status}\\t${Recommends}\\n
 # apt.conf(5): what says where package lists come from, for what, and how they are fetched.
 FETCHING = re.compile(r"\b(?:Acquire|Dir|Architectures?)\b", re.IGNORECASE)
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# In the words of apt-get, and of dpkg then and now.
+LOCKED = re.compile(r"Could not get lock |(?:is|was) locked by another process")
 
 
 class PackageError(Exception):
@@ -67,6 +69,11 @@ def plan(wanted, installed):
     interrupted = ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
     repair = any(status in interrupted for _version, status in installed.values())
     return Plan(tuple(install), repair, before, after)
+
+
+def locked(errors):
+    """Return whether apt-get or dpkg failed because another one is at work; pure."""
+    return bool(LOCKED.search(errors))
 
 
 def fetches(configuration):

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from dataclasses import dataclass
 
 # Of each unit an empty file, as old as the last reload that went well. It goes with the boot, as reloads do.
 RELOADED = "/run/drcloud/reloaded"
+
+# What a module that looks after a unit is told about it.
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "restart": {"type": "bool", "default": False},
+    "reads": {"type": "list", "elements": "path", "default": []},
+    "reload": {"type": "bool", "default": False},
+    "reloads": {"type": "list", "elements": "path", "default": []},
+    "when_stale": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
+    "listens_on": {"type": "int"},
+    "listens_at": {"type": "str", "default": "127.0.0.1"},
+    "patience": {"type": "int", "default": 20},
+}
 
 PROPERTIES = (
     "LoadState",
@@ -172,3 +186,44 @@ def _systemctl(module, name, *arguments):
         said = errors.strip() or output.strip()
         words = last_words(module, name)
         module.fail_json(msg=f"unit {name}: systemctl {arguments[0]} failed: {said}; its last words: {words}")
+
+
+def ensure(module, given, written=()):
+    """Read, plan, apply; return the result, given the files that were, or would be, written for the unit."""
+    unit = read(module, given["name"])
+    if not unit.present and not module.check_mode:
+        module.fail_json(
+            msg=f"unit {unit.name}: there is no such unit on this host; install its package first"
+        )
+    # A unit whose file changed on disk runs on the old one until it restarts.
+    restart = given["restart"] or (unit.stale and given["when_stale"] == "restart")
+    restart = restart or any(path in written or outdated(unit, path) for path in given["reads"])
+    reload = given["reload"] or unit.stale
+    reload = reload or any(path in written or unread(unit, path) for path in given["reloads"])
+    steps = decide(unit, restart=restart, reload=reload)
+    if not module.check_mode:
+        apply(module, unit, steps)
+        if given["listens_on"] and steps.action in ("start", "restart"):
+            await_connection(module, given)
+    before = {"active": unit.active, "enabled": unit.enabled}
+    after = {"active": True, "enabled": True, "action": steps.action}
+    diff = {"before": before, "after": after} if steps.changed else {}
+    return {"changed": steps.changed, "action": steps.action, "diff": diff}
+
+
+def await_connection(module, given):
+    """Wait until something takes connections; fail with the unit's last words."""
+    deadline = time.monotonic() + given["patience"]
+    while True:
+        try:
+            socket.create_connection((given["listens_at"], given["listens_on"]), timeout=2).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                said = last_words(module, given["name"])
+                place = f"{given['listens_at']} port {given['listens_on']}"
+                module.fail_json(
+                    msg=f"unit {given['name']}: {place} takes no connection ({error}); its last words: {said}"
+                )
+        else:
+            return
+        time.sleep(0.2)

@@ -84,7 +84,9 @@ POLICY = "/usr/sbin/policy-rc.d"
 # invoke-rc.d(8): 101 forbids the action.
 FORBID = "#!/bin/sh\n# drCloud: no service starts before it is configured\nexit 101\n"
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "NEEDRESTART_SUSPEND": "1"}
+# In seconds: for how long somebody else's lock is waited for, and how often it is asked for.
 PATIENCE = 300
+PAUSE = 2
 APT_GET = (
     "apt-get", "--quiet", "--yes",
     f"--option=DPkg::Lock::Timeout={PATIENCE}", "--option=Acquire::Retries=3",
@@ -110,11 +112,18 @@ def make_plan(module):
 
 
 def run(module, *arguments):
-    """Run apt-get or dpkg; fail with its own words."""
-    code, output, errors = module.run_command(list(arguments), environ_update=ENVIRONMENT)
-    if code:
-        said = _packages.complaint(output, errors)
-        module.fail_json(msg=f"{' '.join(arguments[:1] + arguments[-1:])}: {said}", rc=code)
+    """Run apt-get or dpkg, again while another one has the lock; fail with its own words."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        # The module of a run that was killed goes on without it. dpkg waits for no lock, and apt-get only for
+        # dpkg's, not for that of the lists.
+        code, output, errors = module.run_command(list(arguments), environ_update=ENVIRONMENT)
+        if code == 0:
+            return
+        if not _packages.locked(errors) or time.monotonic() > deadline:
+            said = _packages.complaint(output, errors)
+            module.fail_json(msg=f"{' '.join(arguments[:1] + arguments[-1:])}: {said}", rc=code)
+        time.sleep(PAUSE)
 
 
 def lists_age():
@@ -163,21 +172,14 @@ def services_held(hold):
     try:
         yield
     finally:
-        os.unlink(POLICY)
+        # The module of a run that was killed may have removed it before us.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(POLICY)
 
 
 def repair(module):
     """Complete an installation that was interrupted, or wait until the one that goes on is done."""
-    command = ["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"]
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        # The module of a run that was killed goes on without it, and dpkg itself does not wait for a lock.
-        code, output, errors = module.run_command(command, environ_update=ENVIRONMENT)
-        if code == 0:
-            return
-        if "lock" not in errors or time.monotonic() > deadline:
-            module.fail_json(msg=f"dpkg --configure: {_packages.complaint(output, errors)}", rc=code)
-        time.sleep(2)
+    run(module, "dpkg", "--force-confdef", "--force-confold", "--pending", "--configure")
 
 
 def install(module, plan, interrupted):

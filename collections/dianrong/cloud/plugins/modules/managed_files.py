@@ -70,6 +70,52 @@ options:
         description: Keep what was there before beside it, under the name with this suffix.
         type: str
         default: ""
+  unit:
+    description:
+      - The systemd unit that reads files of these, with the options of M(dianrong.cloud.systemd_unit). It is
+        looked after when the files are written, for the price of the same module call.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the unit. It is started and enabled.
+        type: str
+        required: true
+      restart:
+        description: Whether it has to restart for a reason that this module does not see.
+        type: bool
+        default: false
+      reads:
+        description:
+          - Files that it takes over only when it restarts. It does where one of them is written, or is newer
+            than the unit's last start.
+        type: list
+        elements: path
+        default: []
+      reload:
+        description: Whether it has to reload for a reason that this module does not see.
+        type: bool
+        default: false
+      reloads:
+        description: Files that it takes over when it reloads.
+        type: list
+        elements: path
+        default: []
+      when_stale:
+        description: What a change of the unit's own files asks for.
+        type: str
+        choices: [restart, reload]
+        default: restart
+      listens_on:
+        description: TCP port that it has to take connections at after a start or restart.
+        type: int
+      listens_at:
+        description: The address for O(unit.listens_on).
+        type: str
+        default: 127.0.0.1
+      patience:
+        description: How many seconds to wait for O(unit.listens_on).
+        type: int
+        default: 20
 extends_documentation_fragment:
   - dianrong.cloud._attributes
 author:
@@ -96,6 +142,15 @@ EXAMPLES = r"""
         secrets:
           password: file:/srv/secrets/primary-password
         mode: '0600'
+
+- name: A configuration, and the daemon that runs with it
+  dianrong.cloud.managed_files:
+    files:
+      - path: /etc/chrony/chrony.conf
+        content: "{{ lookup('ansible.builtin.template', 'chrony.conf.j2') }}"
+    unit:
+      name: chrony.service
+      reads: [/etc/chrony/chrony.conf]
 """
 
 RETURN = r"""
@@ -105,13 +160,18 @@ changed_files:
   type: list
   elements: str
   sample: [/etc/drcloud/registry/tls.crt]
+action:
+  description: What O(unit) needed. One of V(none), V(start), V(reload), V(restart).
+  returned: with O(unit)
+  type: str
+  sample: restart
 """
 
 import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _files
+from ansible_collections.dianrong.cloud.plugins.module_utils import _files, _units
 
 FILE_OPTIONS = {
     "path": {"type": "path", "required": True},
@@ -175,7 +235,21 @@ def ensure(module):
     if not module.check_mode:
         _files.apply(changes)
     paths = [change.wanted.path for change in changes]
-    return {"changed": bool(changes), "changed_files": paths, "diff": _files.diff(changes)}
+    result = {"changed": bool(changes), "changed_files": paths, "diff": _files.diff(changes)}
+    return with_unit(module, result) if module.params["unit"] else result
+
+
+def with_unit(module, result):
+    """Look after the unit of the files; return the result for both."""
+    found = _units.ensure(module, module.params["unit"], result["changed_files"])
+    name = module.params["unit"]["name"]
+    headers = {"before_header": name, "after_header": name}
+    return {
+        "changed": result["changed"] or found["changed"],
+        "changed_files": result["changed_files"],
+        "action": found["action"],
+        "diff": result["diff"] + ([{**headers, **found["diff"]}] if found["diff"] else []),
+    }
 
 
 def main():
@@ -188,6 +262,7 @@ def main():
                 "options": FILE_OPTIONS,
                 "mutually_exclusive": [("content", "secret")],
             },
+            "unit": {"type": "dict", "options": _units.OPTIONS},
         },
         supports_check_mode=True,
     )

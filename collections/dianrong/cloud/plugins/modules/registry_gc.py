@@ -18,7 +18,7 @@ description:
   - Stays with a manifest - the parts of a multi-platform index, what names it as its subject, and what is
     filed under its digest, as signatures are.
   - While something is removed, the registry runs in read-only mode. It answers pulls, and refuses pushes with
-    an error. Before and after, it restarts, which takes a moment.
+    an error. Before and after, it restarts, which takes a moment; in the end it takes connections again.
   - A run that was killed leaves the registry in read-only mode, at most until the host boots; the next run
     ends that.
   - Removes nothing when the CMDB names no digest, when none of those that it names is there, when anything in
@@ -112,6 +112,7 @@ lifted:
 import contextlib
 import fcntl
 import os
+import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -125,6 +126,9 @@ LOCK = "/run/drcloud-registry-gc.lock"
 # In /run: what a crash leaves behind ends with the next boot at the latest.
 READ_ONLY = f"/run/systemd/system/{UNIT}.d/drcloud-read-only.conf"
 SETTING = 'REGISTRY_STORAGE_MAINTENANCE_READONLY={"enabled":true}'
+# Of the configuration: the block that says how to listen, and the addresses in it.
+LISTENING = re.compile(r"^http:.*\n((?:[ \t#].*\n|\n)*)", re.MULTILINE)
+ADDRESS = re.compile(r"^( +)addr: *[\"']?([^\s\"']*)", re.MULTILINE)
 DROP_IN = f"# Written by drCloud (module registry_gc), for a moment.\n[Service]\nEnvironment='{SETTING}'\n"
 
 
@@ -225,6 +229,10 @@ class Collection:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(READ_ONLY)
         self._restart()
+        # Whoever pulls next shall not meet a registry that does not listen yet.
+        place = listens_at(self._module.params["config"])
+        if place:
+            _units.await_connection(self._module, {"name": UNIT, "patience": PATIENCE, **place})
 
     def _restart(self):
         _units.apply(self._module, _units.read(self._module, UNIT), _units.Steps(True, False, "restart"))
@@ -236,6 +244,19 @@ class Collection:
                 return handle.read().split(b"\0")
         except OSError:
             return []
+
+
+def listens_at(config):
+    """Return where a registry with this configuration takes connections; nothing where it does not say."""
+    try:
+        with open(config, encoding="utf-8") as handle:
+            block = LISTENING.search(handle.read() + "\n")
+    except OSError:
+        return {}
+    # Its own address is the least indented one; another may follow for debugging.
+    found = min(ADDRESS.findall(block[1]) if block else [], key=lambda one: len(one[0]), default=("", ""))
+    host, _, port = found[1].rpartition(":")
+    return {"listens_at": host.strip("[]") or "127.0.0.1", "listens_on": int(port)} if port.isdigit() else {}
 
 
 def result(plan, lifted):

@@ -92,72 +92,14 @@ action:
   sample: start
 """
 
-import socket
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _units
 
 
-def await_connection(module):
-    """Wait until something takes connections; fail with the unit's last words."""
-    given = module.params
-    deadline = time.monotonic() + given["patience"]
-    while True:
-        try:
-            socket.create_connection((given["listens_at"], given["listens_on"]), timeout=2).close()
-        except OSError as error:
-            if time.monotonic() > deadline:
-                said = _units.last_words(module, given["name"])
-                place = f"{given['listens_at']} port {given['listens_on']}"
-                module.fail_json(
-                    msg=f"unit {given['name']}: {place} takes no connection ({error}); its last words: {said}"
-                )
-        else:
-            return
-        time.sleep(0.2)
-
-
-def ensure(module):
-    """Read, plan, apply; return the task's result."""
-    given = module.params
-    unit = _units.read(module, given["name"])
-    if not unit.present and not module.check_mode:
-        module.fail_json(
-            msg=f"unit {unit.name}: there is no such unit on this host; install its package first"
-        )
-    # A unit whose file changed on disk runs on the old one until it restarts.
-    restart = given["restart"] or (unit.stale and given["when_stale"] == "restart")
-    restart = restart or any(_units.outdated(unit, path) for path in given["reads"])
-    reload = given["reload"] or unit.stale or any(_units.unread(unit, path) for path in given["reloads"])
-    steps = _units.decide(unit, restart=restart, reload=reload)
-    if not module.check_mode:
-        _units.apply(module, unit, steps)
-        if given["listens_on"] and steps.action in ("start", "restart"):
-            await_connection(module)
-    before = {"active": unit.active, "enabled": unit.enabled}
-    after = {"active": True, "enabled": True, "action": steps.action}
-    diff = {"before": before, "after": after} if steps.changed else {}
-    return {"changed": steps.changed, "action": steps.action, "diff": diff}
-
-
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "restart": {"type": "bool", "default": False},
-            "reads": {"type": "list", "elements": "path", "default": []},
-            "reload": {"type": "bool", "default": False},
-            "reloads": {"type": "list", "elements": "path", "default": []},
-            "when_stale": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
-            "listens_on": {"type": "int"},
-            "listens_at": {"type": "str", "default": "127.0.0.1"},
-            "patience": {"type": "int", "default": 20},
-        },
-        supports_check_mode=True,
-    )
-    module.exit_json(**ensure(module))
+    module = AnsibleModule(argument_spec=_units.OPTIONS, supports_check_mode=True)
+    module.exit_json(**_units.ensure(module, module.params))
 
 
 if __name__ == "__main__":

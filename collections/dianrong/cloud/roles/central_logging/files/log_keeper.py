@@ -13,6 +13,7 @@ run goes on with.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -170,17 +171,32 @@ def after(directory):
     return {"files": len(logs), "bytes": sum(log.size for log in logs), "oldest": oldest}
 
 
+@contextlib.contextmanager
+def alone():
+    """Wait until no other one is at work: the timer's and one that was started by hand take the same names.
+
+    The lock is the directory's, for a file that root made could not be opened by the timer's.
+    """
+    directory = os.open(os.path.dirname(STATE), os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
 def main(path):
     """Keep the limits of a file; say what did not fit."""
     with open(path, encoding="utf-8") as file:
         limits = json.load(file)
-    state = keep(limits, time.time())
-    with open(STATE + ".part", "w", encoding="utf-8") as file:
-        file.write(json.dumps(state, indent=1) + "\n")
-    os.replace(STATE + ".part", STATE)
-    with contextlib.suppress(FileNotFoundError):
-        if os.stat(STATS).st_size > STATS_LIMIT:
-            os.truncate(STATS, 0)
+    with alone():
+        state = keep(limits, time.time())
+        with open(STATE + ".part", "w", encoding="utf-8") as file:
+            file.write(json.dumps(state, indent=1) + "\n")
+        os.replace(STATE + ".part", STATE)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(STATS).st_size > STATS_LIMIT:
+                os.truncate(STATS, 0)
     if state["removed_for_room"] or state["bytes"] > limits["keep_bytes"]:
         print(f"<4>the central log takes more than its {limits['keep_bytes']} bytes: {json.dumps(state)}")
 
