@@ -255,7 +255,7 @@ def listens_at(config):
         return {}
     # Its own address is the least indented one; another may follow for debugging.
     found = min(ADDRESS.findall(block[1]) if block else [], key=lambda one: len(one[0]), default=("", ""))
-    host, _, port = found[1].rpartition(":")
+    host, port = found[1].rpartition(":")[::2]
     return {"listens_at": host.strip("[]") or "127.0.0.1", "listens_on": int(port)} if port.isdigit() else {}
 
 
