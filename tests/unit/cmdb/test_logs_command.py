@@ -26,7 +26,7 @@ SSH = """\
 trap '' TERM HUP
 echo $$ > "$SPOKEN"
 echo '{"time": "2026-11-23T00:00:01", "host": "dk-01", "message": "hello"}'
-while :; do sleep 1; done
+for _ in $(seq 60); do sleep 1; done
 """
 
 
@@ -67,14 +67,19 @@ def test_what_ends_following_leaves_neither_ssh_nor_its_configuration(
         "TMPDIR": str(temporary),
         "SPOKEN": str(spoken),
     }
-    command = [sys.executable, "-m", "drcloud", "logs", "--host", "dk-01", "--follow"]
+    # Whatever started the tests may ignore SIGHUP, as nohup does, and the command respects that.
+    default = ["env", f"--default-signal={number.name.removeprefix('SIG')}"]
+    command = [*default, sys.executable, "-m", "drcloud", "logs", "--host", "dk-01", "--follow"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as following:  # type: ignore[call-overload]
         assert following.stdout is not None
         assert "hello" in following.stdout.readline()
         assert len(list(temporary.glob("drcloud-logs-*"))) == 1
         following.send_signal(number)
-        assert following.communicate(timeout=30) == ("", "")
+        try:
+            assert following.communicate(timeout=30) == ("", "")
+        finally:
+            following.kill()
     assert following.returncode == 0
     assert list(temporary.iterdir()) == []
     deadline = time.monotonic() + 20
