@@ -32,12 +32,15 @@ def hosts_of(company: Inventory, task: str) -> list[str]:
     """Return the special hosts for which a task of the playbook is, as Ansible judges its condition."""
     loader = DataLoader()
     plays = loader.load_from_file(str(PROVISION), trusted_as_template=True)
-    (condition,) = [one["when"] for play in plays for one in play["tasks"] if one["name"] == task]
+    ((play, condition),) = [
+        (play, one["when"]) for play in plays for one in play["tasks"] if one["name"] == task
+    ]
     groups = company.groups.members
     found = []
     for host in [*SPECIAL, *(name.replace("sh1", "bj1") for name in SPECIAL)]:
         own = {"inventory_hostname": host, "group_names": [name for name in groups if host in groups[name]]}
         known: dict[str, Any] = {**company.everywhere, **company.hosts[host], **own, "groups": groups}
+        known |= play.get("vars", {})
         if Templar(loader=loader, variables=known).evaluate_conditional(condition):
             found.append(host)
     return found
