@@ -60,7 +60,7 @@ def import_(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     store = Store.open()
     request = importer.Request(tuple(files), kind, prune)
     if prune and not dry_run and not yes:
-        request = _agree(store, request)
+        request = _agree(store, request, ticket)
     changes = importer.import_files(store, request, dry_run=dry_run, reason=reason, ticket=ticket)
     if as_json:
         document = [_change(change) for change in changes]
@@ -74,9 +74,9 @@ def import_(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
         raise typer.Exit(ExitCode.DRIFT)
 
 
-def _agree(store: Store, request: importer.Request) -> importer.Request:
+def _agree(store: Store, request: importer.Request, ticket: str | None) -> importer.Request:
     """Show what would be removed and ask; return the request with what was agreed to."""
-    planned = importer.import_files(store, request, dry_run=True)
+    planned = importer.import_files(store, request, dry_run=True, ticket=ticket)
     gone = importer.removals(planned)
     if gone:
         console = Console(stderr=True)
@@ -133,11 +133,15 @@ def _summary(changes: Sequence[Change], dry_run: bool) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file completely or not at all; what a link points at, and into a device or a pipe."""
+    real = path.resolve()
+    new = real.with_name(f".{real.name}.{os.getpid()}")
     try:
+        if real.exists() and not real.is_file():
+            real.write_text(text, encoding="utf-8")
+            return
         new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        new.replace(real)
     except OSError as error:
         raise InvalidInputError(f"{path}: the file cannot be written: {error.strerror}") from error
     finally:

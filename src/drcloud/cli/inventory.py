@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,8 @@ def hosts(
     rows = snapshot.read(Store.open())
     found = inventory.build(rows)
     if not as_json:
-        Console().print(_table(rows, found))
+        # A pipe has no width: every host is one line there, for grep.
+        Console(width=None if sys.stdout.isatty() else 4096).print(_table(rows, found))
         return
     groups = inventory.groups_by_host(found.groups)
     document = [

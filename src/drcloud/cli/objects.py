@@ -10,21 +10,22 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from drcloud.cmdb import objects, values
+from drcloud.cmdb import objects, reading, values
 from drcloud.cmdb.objects import Outcome
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted, kind_named
-from drcloud.errors import InvalidInputError
+from drcloud.errors import InvalidInputError, NotFoundError
 
 STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 
 
-def set_(
+def set_(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     kind: Annotated[str, typer.Argument(help="What it is, as `host`.")],
-    name: Annotated[str, typer.Argument(help="Which one; made where there is none.")],
+    name: Annotated[str, typer.Argument(help="Which one.")],
     fields: Annotated[
         list[str] | None, typer.Argument(metavar="FIELD=VALUE…", help="What to set; an empty value empties.")
     ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make it where there is none.")] = False,
     version: Annotated[
         int | None, typer.Option("--if-version", help="Only while the CMDB still holds this version.")
     ] = None,
@@ -39,8 +40,11 @@ def set_(
 ) -> None:
     """Set fields of an object; `attrs.team=payments` sets one part of a free document."""
     wanted = Wanted(kind, _fields(kind, name, fields or []), name, version=version)
+    store = Store.open()
+    if not create:
+        _refuse_unknown(store, kind, name)
     outcome = objects.change(
-        Store.open(),
+        store,
         [wanted],
         reason=reason or f"drcloud cmdb set {kind} {name}",
         ticket=ticket,
@@ -56,6 +60,14 @@ def set_(
         console.print(Text(f"nothing to change: {wanted.name} is like that"), soft_wrap=True)
     elif dry_run:
         console.print(Text("nothing was written"))
+
+
+def _refuse_unknown(store: Store, kind: str, name: str) -> None:
+    """Refuse a name that nothing has: a slip of a letter would make another object."""
+    try:
+        reading.read(store, kind, [name])
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}{'' if str(error).endswith('?') else ';'} --create makes it") from None
 
 
 def _fields(kind: str, name: str, words: list[str]) -> dict[str, Any]:

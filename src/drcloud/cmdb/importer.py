@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import csvfile, exporter, joined, ports, yamlfile
+from drcloud.cmdb import csvfile, exporter, foreseen, joined, ports, yamlfile
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb import state as states
 from drcloud.cmdb.base import Base, Declared
@@ -51,12 +51,16 @@ def import_files(
     """Bring the CMDB to what all files together say, in one transaction; return what changed.
 
     With ``dry_run`` nothing does, and the changes are those that would be made. Objects the files do not
-    name stay as they are. ``InvalidInputError`` lists everything that is wrong, by file, line and field.
+    name stay as they are. ``InvalidInputError`` lists everything that is wrong, by file, line and field;
+    ``DeniedError`` names what needs an open change, in a dry run too.
     """
     sources = [_read(path, request.kind) for path in request.paths]
     if dry_run:
         with store.read() as session:
-            return _planned(session, sources, request, states.known(session))
+            loaded = states.known(session)
+            changes = _planned(session, sources, request, loaded)
+            foreseen.enforce(session, loaded, changes, ticket)
+            return changes
     names = ", ".join(Path(path).name for path in request.paths)
     with store.write(reason=reason or f"import of {names}", ticket=ticket) as session:
         loaded = states.known(session)

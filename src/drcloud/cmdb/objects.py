@@ -11,8 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import actor as actors
-from drcloud.cmdb import checks, importer, nearby, objections, policy, values
+from drcloud.cmdb import checks, foreseen, importer, nearby, objections, values
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.natural import join_key, kinds
@@ -92,28 +91,13 @@ def carry_out(
     with store.read() as session:
         loaded, changes = planner(session)
         if dry_run:
-            _enforce(session, loaded, changes, unit["ticket"])
+            foreseen.enforce(session, loaded, changes, unit["ticket"])
         if dry_run or not changes:
             return _outcome(loaded, changes, keys(), ahead=1)
     with store.write(reason=reason, ticket=unit["ticket"], actor=unit["actor"]) as session:
         loaded, changes = planner(session)
         importer.apply(session, loaded, changes)
         return _outcome(loaded, changes, keys(), ahead=0)
-
-
-def _enforce(session: Session, loaded: Loaded, changes: tuple[Change, ...], ticket: str | None) -> None:
-    """Refuse in a dry run what the write itself would be refused for want of an open change."""
-    final = after(loaded.documents, changes)
-    rows = [
-        policy.Row(
-            one.kind,
-            one.key,
-            loaded.documents[one.kind].get(one.key) if one.action != "create" else None,
-            {**_defaults(one.kind), **final[one.kind][one.key]} if one.action != "delete" else None,
-        )
-        for one in changes
-    ]
-    policy.enforce(session, policy.guard(session, ticket or actors.ticket()), rows)
 
 
 def required_reason(reason: str | None) -> str:
@@ -127,25 +111,14 @@ def _outcome(
     loaded: Loaded, changes: tuple[Change, ...], keys: Iterable[tuple[str, str]], ahead: int
 ) -> Outcome:
     """Return what is, or will be: ``ahead`` is what a change still adds to a row's version."""
-    final = after(loaded.documents, changes)
+    final = foreseen.after(loaded.documents, changes)
     updated = {(one.kind, one.key) for one in changes if one.action == "update"}
     found = []
     for kind, key in keys:
         row = loaded.rows.get((kind, key))
         version = row.version + ((kind, key) in updated) * ahead if row is not None else 1  # type: ignore[attr-defined]
-        found.append(Found(kind, key, version, {**_defaults(kind), **final[kind][key]}))
+        found.append(Found(kind, key, version, {**foreseen.defaults(kind), **final[kind][key]}))
     return Outcome(changes, tuple(found))
-
-
-def after(state: State, changes: Iterable[Change]) -> dict[str, dict[str, Document]]:
-    """Return the state that changes lead to."""
-    final = {kind: dict(rows) for kind, rows in state.items()}
-    for one in changes:
-        if one.action == "delete":
-            final[one.kind].pop(one.key)
-        else:
-            final[one.kind][one.key] = {**final[one.kind].get(one.key, {}), **one.after}
-    return final
 
 
 def read(session: Session, wanted: Sequence[Wanted]) -> Loaded:
@@ -176,7 +149,7 @@ def plan(loaded: Loaded, wanted: Iterable[Wanted]) -> tuple[Change, ...]:
         problems += _objections(one, item.fields, state)
         changes += _write(one, item.fields, state)
     _fail(problems)
-    final = {kind: dict(rows) for kind, rows in after(state, changes).items()}
+    final = {kind: dict(rows) for kind, rows in foreseen.after(state, changes).items()}
     for item in items:
         final[item.kind][item.key] = item.fields
     found = sorted(checks.all_of(items, state, final), key=lambda problem: problem.position[:1])
@@ -232,15 +205,11 @@ def _items(present: Sequence[Wanted], state: State) -> list[Item]:
 
 def _full(one: Wanted, state: State) -> Document:
     """Return all fields of an object as it shall be."""
-    full: Document = {**(state[one.kind].get(str(one.key)) or _defaults(one.kind))}
+    full: Document = {**(state[one.kind].get(str(one.key)) or foreseen.defaults(one.kind))}
     for name, value in one.fields.items():
         base, _, part = name.partition(".")
         full[base] = _with_part(full[base], part.split("."), value) if part else value
     return full
-
-
-def _defaults(kind: str) -> Document:
-    return values.defaults(kinds()[kind])
 
 
 def _with_part(whole: Any, path: Sequence[str], value: Any) -> Document:

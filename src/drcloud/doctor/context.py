@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from drcloud.cmdb.snapshot import HostRow, Snapshot
-from drcloud.errors import InvalidInputError
+from drcloud.errors import InvalidInputError, NothingMatchedError
 from drcloud.secrets import expand
 
 SOURCES = (".cmdb.yml", ".cmdb.yaml")
@@ -46,10 +46,18 @@ class Context:
     reached: set[str] = field(default_factory=set)
 
     def hosts(self) -> list[HostRow]:
-        """Return the hosts to look at: all, or those whose names fit one of the patterns of the limit."""
+        """Return the hosts to look at: all, or those whose names fit one of the patterns of the limit.
+
+        ``NothingMatchedError`` when the limit fits none.
+        """
         rows = self.snapshot.hosts if self.snapshot else ()
         patterns = [part.strip() for part in (self.limit or "*").split(",")]
-        return [row for row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
+        found = [row for row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
+        if self.limit and self.snapshot and not found:
+            raise NothingMatchedError(
+                f"no host of the CMDB fits --limit {self.limit}: `drcloud host list` has them"
+            )
+        return found
 
 
 def site(source: str) -> Site | None:

@@ -87,3 +87,18 @@ def test_what_a_source_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path.write_text("plugin: other\n", encoding="utf-8")
     with pytest.raises(InvalidInputError, match="is no inventory source"):
         site(str(path))
+
+
+def test_a_limit_that_fits_no_host_is_not_well(tmp_path: Path) -> None:
+    (tmp_path / "idc.yml").write_text(
+        "drcloud: 1\nprefixes: [{cidr: 10.90.0.0/24}]\n"
+        "hosts: [{name: dk-01, role: docker, address: 10.90.0.11}]\n",
+        encoding="utf-8",
+    )
+    url = {"DRCLOUD_CMDB_URL": f"sqlite:///{tmp_path}/cmdb.sqlite3", "DRCLOUD_INVENTORY": ""}
+    for words in (["init"], ["cmdb", "import", "idc.yml"]):
+        command = [sys.executable, "-m", "drcloud", *words]
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, **url}, check=True, capture_output=True)
+    done = doctor(tmp_path, "-l", "dkk-*", **url)
+    assert done.returncode == 4, done.stdout
+    assert done.stderr == "drcloud: no host of the CMDB fits --limit dkk-*: `drcloud host list` has them\n"

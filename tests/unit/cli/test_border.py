@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -53,6 +56,7 @@ def no_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (fail(LockedError("held")), 5),
         (fail(CmdbError("gone")), 20),
         (fail(ZeroDivisionError()), 70),
+        (fail(OSError(errno.EBADF, "bad")), 70),
     ],
 )
 def test_every_way_to_leave_has_its_code(command: Callable[[], None], code: int) -> None:
@@ -95,3 +99,17 @@ def test_a_bug_leaves_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in shown
     path = shown.rsplit(maxsplit=1)[-1]
     assert "ZeroDivisionError: by zero" in Path(path).read_text("utf-8")
+
+
+@pytest.mark.parametrize("count", ["1", "100000"], ids=["at the end", "meanwhile"])
+def test_output_that_finds_no_room_is_one_sentence(count: str) -> None:
+    program = (
+        "import sys; from drcloud.cli.border import guarded; import typer; app = typer.Typer(); "
+        f"app.command()(lambda: sys.stdout.write('line\\n' * {count}) and None); sys.exit(guarded(app))"
+    )
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    said = f"drcloud: the output cannot be written: {os.strerror(errno.ENOSPC)}\n"
+    assert (done.returncode, done.stderr) == (2, said)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +83,26 @@ def test_export(drcloud: Command, filled: Store, tmp_path: Path) -> None:
     code, _, err = drcloud("cmdb", "export", "--output", str(tmp_path / "none" / "export.yml"))
     assert code == 2
     assert "the file cannot be written: No such file or directory" in err
+
+
+def test_an_export_goes_through_links_and_into_pipes(drcloud: Command, filled: Store, tmp_path: Path) -> None:
+    shown = drcloud("cmdb", "export")[1]
+    target, link, pipe = tmp_path / "target.yml", tmp_path / "link.yml", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert drcloud("cmdb", "export", "-o", str(link))[0] == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == shown
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert drcloud("cmdb", "export", "-o", str(pipe))[0] == 0
+        assert reader.communicate()[0] == shown
+    assert pipe.is_fifo()
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    assert drcloud("cmdb", "export", "-o", str(null))[0] == 0
+    assert Path("/dev/null").is_char_device()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
 def test_no_colour_in_a_pipe(drcloud: Command, filled: Store) -> None:

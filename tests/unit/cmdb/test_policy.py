@@ -338,3 +338,17 @@ def test_the_environments_of_a_policy_are_read_once(guarded: Store) -> None:
     with guarded.write(reason="x") as session:
         assert session.scalars(select(Environment.name).where(Environment.change_required)).all() == ["prod"]
         assert session.info["guard"].environments == {"prod"}
+
+
+def test_a_dry_run_of_an_import_is_denied_what_the_import_would_be(guarded: Store, tmp_path: Path) -> None:
+    path = tmp_path / "more.yml"
+    path.write_text("drcloud: 1\nenvironments: [{name: prod, attrs: {team: payments}}]\n", encoding="utf-8")
+    request = importer.Request((path,))
+    with pytest.raises(DeniedError, match="environment prod") as denied:
+        importer.import_files(guarded, request, dry_run=True)
+    with pytest.raises(DeniedError) as written:
+        importer.import_files(guarded, request)
+    assert str(denied.value) == str(written.value)
+    write(guarded)
+    assert len(importer.import_files(guarded, request, dry_run=True, ticket="CHG-1")) == 1
+    assert len(importer.import_files(guarded, request, ticket="CHG-1")) == 1

@@ -27,8 +27,14 @@ def test_set_shows_what_it_would_do_does_it_and_then_nothing(drcloud: Command, f
     assert (entry["reason"], entry["ticket"]) == ("label found", "CHG-1")
 
 
-def test_set_makes_what_is_not_there(drcloud: Command, filled: Store) -> None:
-    code, out, _ = drcloud("cmdb", "set", "rack", "bj1/r1/a03", "units=47", "--json")
+def test_set_makes_what_is_not_there_only_when_told_to(drcloud: Command, filled: Store) -> None:
+    seq = filled.declared_seq()
+    code, out, said = drcloud("cmdb", "set", "rack", "bj1/r1/a03", "units=47")
+    assert (code, out) == (2, "")
+    assert "bj1/r1/a03" in said
+    assert said.rstrip().endswith("--create makes it")
+    assert filled.declared_seq() == seq
+    code, out, _ = drcloud("cmdb", "set", "rack", "bj1/r1/a03", "units=47", "--create", "--json")
     assert code == 0
     found = json.loads(out)
     assert found["changes"][0]["action"] == "create"
@@ -44,6 +50,7 @@ def test_set_makes_what_is_not_there(drcloud: Command, filled: Store) -> None:
         (("hots", "dk-02", "a=b"), 2, "the CMDB has no kind 'hots': did you mean host?"),
         (("host", "dk-02", "asset_tag"), 2, "'asset_tag' is not FIELD=VALUE: write asset_tag=… to set it"),
         (("host", "dk-02", "role="), 2, "host dk-02: role: must not be empty"),
+        (("host", "dk-20", "role=lb"), 2, "there is no host 'dk-20' in the CMDB: did you mean dk-02"),
         (("host", "dk-02", "role=lb", "--if-version", "9"), 5, "host dk-02 is at version 1, not 9"),
     ],
 )
