@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from drcloud.cli import backup, files, history, objects, sync
+from drcloud.cli import backup, files, history, names, objects, sync
 from drcloud.cli.history import require_kind
 from drcloud.cli.table import plain, print_json, print_table
 from drcloud.cmdb import history as past
@@ -28,6 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the change log.")]
 Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket, for the change log.")]
 app.command("set")(objects.set_)
+app.command("delete")(objects.delete)
 app.command("import")(files.import_)
 app.command("export")(files.export)
 app.command("backup")(backup.backup)
@@ -50,8 +51,12 @@ def init() -> None:
 
 @app.command("show")
 def show(
-    kind: Annotated[str | None, typer.Argument(help="What to list, as `host`.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Which one to show.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="What to list, as `host`.", autocompletion=names.kinds)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Which one to show.", autocompletion=names.objects)
+    ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help=f"As it was then: {history.WHEN}")] = None,
     as_json: Json = False,
 ) -> None:
@@ -60,19 +65,21 @@ def show(
     with Store.open().read() as session:
         state = _state(session, as_of)
         of_now = as_of is None and kind == "prefix" and name in state["prefix"]
-        usage = _usage(session, str(name)) if of_now else {}
+        derived = _usage(session, str(name)) if of_now else {}
+        if kind is not None and name is not None and as_of is None:
+            derived |= _version(session, kind, name)
     if kind is None:
         _show_counts(state, as_json)
     elif name is None:
         _show_list(kind, _listed(kind, state), as_json)
     else:
-        _show_one(kind, name, state, usage, as_json)
+        _show_one(kind, name, state, derived, as_json)
 
 
 def _state(session: Session, as_of: str | None) -> states.State:
     if as_of is None:
         return states.read(session)
-    return past.documents(session, past.resolve(session, as_of))
+    return past.documents(session, past.resolve_known(session, as_of))
 
 
 def _show_counts(state: states.State, as_json: bool) -> None:
@@ -108,6 +115,12 @@ def _usage(session: Session, name: str) -> dict[str, Any]:
     """Return a prefix's place in the tree and how full it is; no field says so, for it follows."""
     usage = networks.usage(session, networks.find(session, name))
     return {**usage._asdict(), "children": list(usage.children), "free": usage.free}
+
+
+def _version(session: Session, kind: str, name: str) -> dict[str, Any]:
+    """Return how often an object was written, which is what ``--if-version`` asks for."""
+    row: Any = nearby.find(session, kind, name)
+    return {} if row is None else {"version": row.version}
 
 
 def _show_one(kind: str, name: str, state: states.State, derived: Mapping[str, Any], as_json: bool) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_playbook
+from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
 from drcloud.compliance import junit as junits
 from drcloud.compliance import replay
@@ -80,7 +81,9 @@ def run(
 
 @app.command("report")
 def report_command(
-    hosts: Annotated[list[str] | None, typer.Argument(help="Only these hosts.")] = None,
+    hosts: Annotated[
+        list[str] | None, typer.Argument(help="Only these hosts.", autocompletion=names.of("host"))
+    ] = None,
     threshold: ThresholdOption = Threshold.HIGH,
     max_age: Annotated[
         float, typer.Option("--max-age", min=0, help="Hours after which evidence is worth nothing.")
@@ -123,7 +126,7 @@ def controls(
         table.add_column(name, overflow="fold", no_wrap=name == "Control")
     for slug, severity, numbers, title in rows:
         table.add_row(slug, f"[{STYLES[severity]}]{severity.label}[/]", numbers, escape(title))
-    Console(highlight=False).print(table)
+    screen().print(table)
 
 
 def _read(path: Path, threshold: Threshold, outcome: RunOutcome) -> Report:
@@ -141,7 +144,7 @@ def _publish(report: Report, junit: Path | None, json: bool, more: dict[str, Any
     if json:
         print_document({**report.document(), **more})
     else:
-        show(report, Console(highlight=False))
+        show(report, screen())
 
 
 def _described(control: Control) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_playbook
+from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
 from drcloud.delivery import ledger
 from drcloud.delivery import status as statuses
@@ -29,9 +31,21 @@ GOOD = ("ok", "done", "unchanged", "succeeded", "nothing-to-do")
 
 
 def deploy(
-    app: Annotated[str, typer.Argument(help="The app, as the CMDB names it.")],
-    tag: Annotated[str, typer.Argument(help="The tag; asked of the registry once.")],
-    env: Annotated[str, typer.Option("--env", help="The environment, as in prod.", show_default=False)],
+    app: Annotated[
+        str, typer.Argument(help="The app, as the CMDB names it.", autocompletion=names.of("app"))
+    ],
+    tag: Annotated[
+        str, typer.Argument(help="The tag; asked of the registry once.", autocompletion=names.tags)
+    ],
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env",
+            help="The environment, as in prod.",
+            show_default=False,
+            autocompletion=names.of("environment"),
+        ),
+    ],
     limit: Annotated[
         str | None, typer.Option("--limit", "-l", help="Only these hosts, as in dk-01,dk-02.")
     ] = None,
@@ -100,7 +114,7 @@ def _tell_plan(planned: dict[str, Any]) -> None:
     for step in planned["steps"]:
         batch = "-" if step["batch"] < 0 else str(step["batch"] + 1)
         table.add_row(batch, escape(step["host"]), step["action"], escape(step["reason"]))
-    Console(highlight=False).print(table)
+    screen().print(table)
 
 
 def _tell_logs(console: Console, step: StepRow) -> None:
@@ -112,8 +126,13 @@ def _tell_logs(console: Console, step: StepRow) -> None:
 
 
 def status(
-    app: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
-    env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", help="Only this app.", autocompletion=names.of("app"))
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option("--env", help="Only this environment.", autocompletion=names.of("environment")),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Show what should run and what was seen, host by host."""
@@ -121,7 +140,7 @@ def status(
     if json:
         print_document({"status": [row.as_document() for row in rows]})
     else:
-        console = Console(highlight=False)
+        console = screen()
         for table in _tables(rows):
             console.print(table)
 

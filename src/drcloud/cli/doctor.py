@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from drcloud.doctor import visit
 from drcloud.doctor.context import Context, Site, Watch, site
-from drcloud.doctor.finding import Finding, Level
+from drcloud.doctor.finding import Finding, Level, counted
 from drcloud.exitcodes import ExitCode, most_serious
 from drcloud.runs import inventory as inventories
 
@@ -69,11 +70,8 @@ def _sites(given: list[str]) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="drcloud-doctor-") as directory:
         sources = inventories.resolve(given, os.environ, Path(directory))
         known = [place for source in sources if (place := site(source)) is not None]
-    generated = [Site("the CMDB", place.url, place.identity_file) for place in known]
-    yield from (
-        plain if place.name.startswith(directory) else place
-        for place, plain in zip(known, generated, strict=True)
-    )
+    for place in known:
+        yield replace(place, name="the CMDB") if place.name.startswith(directory) else place
     if not known:
         yield Site("the CMDB")
 
@@ -97,6 +95,7 @@ def _show(screen: Console, finding: Finding) -> None:
 
 def _summary(found: Iterable[Finding], code: ExitCode) -> str:
     levels = [finding.level for finding in found]
-    words = {Level.PROBLEM: "problems", Level.WARNING: "warnings", Level.SKIPPED: "not looked at"}
-    counts = [f"{levels.count(level)} {word}" for level, word in words.items() if level in levels]
+    words = {level: counted(levels.count(level), level) for level in (Level.PROBLEM, Level.WARNING)}
+    words[Level.SKIPPED] = f"{levels.count(Level.SKIPPED)} not looked at"
+    counts = [word for level, word in words.items() if level in levels]
     return f"{levels.count(Level.OK)} well{''.join(f', {count}' for count in counts)} (exit code {int(code)})"

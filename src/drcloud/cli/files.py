@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from drcloud.cmdb import csvfile, exporter, importer
+from drcloud.cmdb import csvfile, exporter, hostroles, importer
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
 from drcloud.errors import InvalidInputError
@@ -62,6 +62,7 @@ def import_(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     if prune and not dry_run and not yes:
         request = _agree(store, request, ticket)
     changes = importer.import_files(store, request, dry_run=dry_run, reason=reason, ticket=ticket)
+    warn(changes)
     if as_json:
         document = [_change(change) for change in changes]
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
@@ -72,6 +73,12 @@ def import_(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
         console.print(Text(_summary(changes, dry_run)))
     if detailed and changes:
         raise typer.Exit(ExitCode.DRIFT)
+
+
+def warn(changes: Iterable[Change]) -> None:
+    """Tell on standard error what was written and is perhaps not meant."""
+    for said in hostroles.doubts(changes):
+        typer.echo(f"warning: {said}", err=True)
 
 
 def _agree(store: Store, request: importer.Request, ticket: str | None) -> importer.Request:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.orm import Session
 
+from drcloud.cli import names
 from drcloud.cli.files import STYLES
 from drcloud.cli.table import print_json, print_table
 from drcloud.cmdb import history
@@ -25,12 +26,14 @@ from drcloud.errors import NotFoundError
 from drcloud.exitcodes import ExitCode
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnlyKind = Annotated[str | None, typer.Argument(help="Only this kind.", autocompletion=names.kinds)]
+OnlyName = Annotated[str | None, typer.Argument(help="Only this object.", autocompletion=names.objects)]
 WHEN = "a change's number, 2026-03-01T14:00, 2h, ticket:NAME, …"
 
 
 def log(
-    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
+    kind: OnlyKind = None,
+    name: OnlyName = None,
     since: Annotated[str | None, typer.Option("--since", help=f"Only what came after it: {WHEN}")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Only what came up to it.")] = None,
     actor: Annotated[str | None, typer.Option("--actor", help="Only what somebody changed.")] = None,
@@ -62,8 +65,8 @@ def log(
 def diff(
     before: Annotated[str, typer.Argument(metavar="T1", help=f"Since when: {WHEN}")],
     after: Annotated[str, typer.Argument(metavar="[T2]", help="Until when.")] = "now",
-    kind: Annotated[str | None, typer.Argument(help="Only this kind.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Only this object.")] = None,
+    kind: OnlyKind = None,
+    name: OnlyName = None,
     detailed: Annotated[
         bool, typer.Option("--detailed-exitcode", help="End with 12 if there are differences.")
     ] = False,
@@ -74,7 +77,7 @@ def diff(
         after, kind, name = "now", after, kind
     require_kind(kind)
     with Store.open().read() as session:
-        found = history.diff(session, history.resolve(session, before), history.resolve(session, after))
+        found = history.diff(session, *history.resolve_both(session, before, after))
     changes = [one for one in found if kind in (None, one.kind) and name in (None, one.key)]
     if as_json:
         print_json([change_document(one) for one in changes])

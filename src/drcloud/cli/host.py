@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from drcloud.cli import host_card
+from drcloud.cli import names as complete
 from drcloud.cli.playbook import print_document, run_playbook
-from drcloud.cli.table import print_json, print_table
+from drcloud.cli.table import print_json, print_table, screen
 from drcloud.cmdb import hostcard, hostlist, lookup
 from drcloud.cmdb.hostlist import HostLine
 from drcloud.cmdb.selection import GONE, Selection
@@ -24,19 +23,35 @@ COLUMNS = ("name", "role", "state", "rack", "address", "engine", "cpus", "memory
 app = typer.Typer(no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Names = Annotated[list[str], typer.Argument(metavar="HOST…", help="The hosts, by their names in the CMDB.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="HOST…", help="The hosts, by their names in the CMDB.", autocompletion=complete.of("host")
+    ),
+]
 
 
 @app.command("list")
 def list_(
     role: Annotated[list[str] | None, typer.Option("--role", help="Only hosts of this role.")] = None,
     state: Annotated[list[str] | None, typer.Option("--state", help="Only hosts in this state.")] = None,
-    idc: Annotated[list[str] | None, typer.Option("--idc", help="Only hosts of this IDC.")] = None,
+    idc: Annotated[
+        list[str] | None,
+        typer.Option("--idc", help="Only hosts of this IDC.", autocompletion=complete.of("idc")),
+    ] = None,
     placed_app: Annotated[
-        list[str] | None, typer.Option("--app", help="Only hosts that run or balance this app.")
+        list[str] | None,
+        typer.Option(
+            "--app", help="Only hosts that run or balance this app.", autocompletion=complete.of("app")
+        ),
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option("--env", help="Only hosts that run or balance something there.")
+        list[str] | None,
+        typer.Option(
+            "--env",
+            help="Only hosts that run or balance something there.",
+            autocompletion=complete.of("environment"),
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +72,12 @@ def _cell(line: HostLine, name: str) -> object:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="HOST", help="The host, by its name in the CMDB.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST", help="The host, by its name in the CMDB.", autocompletion=complete.of("host")
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Show all that is known of a host: place, addresses, disks, certificates, and what is left of it."""
@@ -65,8 +85,7 @@ def show(
     if as_json:
         print_json(card.as_document())
         return
-    # A pipe has no width: there every row is one line, for grep.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 4096)
+    console = screen()
     for part in host_card.parts(card):
         console.print(part)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from drcloud.cli import inventory_view
+from drcloud.cli import inventory_view, names
+from drcloud.cli.table import screen
 from drcloud.cmdb import inventory, snapshot, sourcefile, ssh
 from drcloud.cmdb.difference import Difference
 from drcloud.cmdb.explanation import Explanation, Reason
@@ -41,8 +41,7 @@ def hosts(
     rows = snapshot.read(Store.open())
     found = inventory.build(rows)
     if not as_json:
-        # A pipe has no width: every host is one line there, for grep.
-        Console(width=None if sys.stdout.isatty() else 4096).print(_table(rows, found))
+        screen(highlight=True).print(_table(rows, found))
         return
     groups = inventory.groups_by_host(found.groups)
     document = [
@@ -54,7 +53,12 @@ def hosts(
 
 @app.command()
 def explain(
-    host: Annotated[str, typer.Argument(help="The host, by its name in the CMDB or in the inventory.")],
+    host: Annotated[
+        str,
+        typer.Argument(
+            help="The host, by its name in the CMDB or in the inventory.", autocompletion=names.of("host")
+        ),
+    ],
     group: Annotated[str, typer.Argument(help="The group, as Ansible calls it.")],
     source: Source = None,
     as_json: Json = False,

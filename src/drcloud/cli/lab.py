@@ -7,9 +7,10 @@ import shlex
 import time
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from drcloud.cli.table import screen
 from drcloud.errors import NothingMatchedError, UnreachableError
 from drcloud.lab import playbook, status
 from drcloud.lab.identity import locate
@@ -63,9 +64,13 @@ def env() -> None:
 
 
 def _table(now: status.LabStatus) -> None:
-    table = Table(title=f"lab {now.id}, {now.subnet}, engine {now.docker_host}", title_justify="left")
+    console = screen(highlight=True)
+    # A title of the table would be folded to its width.
+    title = f"lab {now.id}, {now.subnet}, engine {now.docker_host}"
+    console.print(Text(title, style="italic"), soft_wrap=True)
+    table = Table()
     for column in ("host", "role", "address", "container", "ssh"):
         table.add_column(column)
     for host in now.hosts:
         table.add_row(host.name, host.role, host.address, host.container, "yes" if host.ssh else "no")
-    Console().print(table)
+    console.print(table)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drcloud.cli import names
 from drcloud.cli.table import print_json, print_table
 from drcloud.cmdb import snapshot, ssh
 from drcloud.cmdb.snapshot import Snapshot
@@ -34,9 +35,15 @@ LOUD = ("emerg", "alert", "crit", "err", "warning")
 
 def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     app: Annotated[
-        str | None, typer.Argument(help="The app; without one, --host shows a host's own log.")
+        str | None,
+        typer.Argument(
+            help="The app; without one, --host shows a host's own log.", autocompletion=names.of("app")
+        ),
     ] = None,
-    env: Annotated[str | None, typer.Option("--env", help="The environment, as in prod.")] = None,
+    env: Annotated[
+        str | None,
+        typer.Option("--env", help="The environment, as in prod.", autocompletion=names.of("environment")),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
@@ -44,7 +51,8 @@ def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
         str | None, typer.Option("--since", help="From then on: 10m, 2h, 3d ago, or 2026-03-01T14:00 (UTC).")
     ] = None,
     host: Annotated[
-        list[str] | None, typer.Option("--host", help="Only of this host; may be repeated.")
+        list[str] | None,
+        typer.Option("--host", help="Only of this host; may be repeated.", autocompletion=names.of("host")),
     ] = None,
     lines: Annotated[
         int | None,
@@ -121,7 +129,7 @@ def _configuration(rows: Snapshot, identity: str | None) -> Iterator[Path]:
 
 
 def _show(rows: Snapshot, config: Path, wanted: Request, as_json: bool) -> None:
-    with servers.connected(servers.named(rows), config) as connected:
+    with servers.connected(servers.named(rows), config, servers.bastions(rows)) as connected:
         try:
             for record in servers.read(connected, wanted):
                 text = json.dumps(record, ensure_ascii=False) if as_json else line(record, wanted.app)
@@ -161,7 +169,7 @@ def _plain(text: str) -> str:
 def _health(rows: Snapshot, config: Path, as_json: bool) -> int:
     """Show the last report of each host; a host that should report and does not is incomplete coverage."""
     wanted = Request(requests.HEALTH, requests.NO_ENV, since=healths.first(datetime.now(UTC)))
-    with servers.connected(servers.named(rows), config) as connected:
+    with servers.connected(servers.named(rows), config, servers.bastions(rows)) as connected:
         found = healths.reports(rows, servers.read(connected, wanted))
         _warn(connected)
     if as_json:

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from drcloud import __version__
-from drcloud.cli import cmdb, compliance, deploy, doctor, host, inventory, lab, logs, release, run, schedule
+from drcloud.cli import (
+    cmdb,
+    compliance,
+    deploy,
+    doctor,
+    host,
+    inventory,
+    lab,
+    logs,
+    release,
+    run,
+    runs,
+    schedule,
+)
 from drcloud.cli.border import guarded
 
 app = typer.Typer(
@@ -24,6 +37,7 @@ app.add_typer(
 )
 app.add_typer(release.app, name="release", help="Built images, by tag and digest.")
 app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
+app.add_typer(runs.app, name="runs", help="What was run, by whom, and how it ended.")
 app.add_typer(schedule.app, name="schedule", help="Playbooks that run by the calendar.")
 app.add_typer(lab.app, name="lab", help="Real Docker hosts on this machine, to try and to test.")
 app.command("init")(cmdb.init)

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from drcloud.cli import names
 from drcloud.cli.playbook import print_document
+from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
 from drcloud.delivery import releases
 from drcloud.delivery.releases import ReleaseRow
@@ -25,7 +27,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def build(
-    app_name: Annotated[str, typer.Argument(metavar="APP", help="The app, as the CMDB names it.")],
+    app_name: Annotated[
+        str,
+        typer.Argument(metavar="APP", help="The app, as the CMDB names it.", autocompletion=names.of("app")),
+    ],
     tag: Annotated[str, typer.Option("--tag", help="The tag, as in rt67.", show_default=False)],
     source: Annotated[
         Path, typer.Option("--source", help="The tree that the app's build section is relative to.")
@@ -80,7 +85,10 @@ def _tell(console: Console, built: Built) -> None:
 
 @app.command("list")
 def list_command(
-    app_name: Annotated[str | None, typer.Argument(metavar="[APP]", help="Only this app.")] = None,
+    app_name: Annotated[
+        str | None,
+        typer.Argument(metavar="[APP]", help="Only this app.", autocompletion=names.of("app")),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List releases, newest first; a star marks the one that its tag means now."""
@@ -101,13 +109,13 @@ def list_command(
             escape(row.build or ""),
             f"{row.created_at:%Y-%m-%d %H:%M}",
         )
-    Console(highlight=False).print(table)
+    screen().print(table)
 
 
 @app.command()
 def show(
-    app_name: Annotated[str, typer.Argument(metavar="APP", help="The app.")],
-    tag: Annotated[str, typer.Argument(help="The tag.")],
+    app_name: Annotated[str, typer.Argument(metavar="APP", help="The app.", autocompletion=names.of("app"))],
+    tag: Annotated[str, typer.Argument(help="The tag.", autocompletion=names.tags)],
     json: JsonOption = False,
 ) -> None:
     """Show the newest release of a tag."""

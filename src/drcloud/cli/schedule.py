@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_request
+from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
 from drcloud.errors import NothingMatchedError
 from drcloud.runs import RunRequest
@@ -21,7 +22,7 @@ from drcloud.runs.schedule import Place
 app = typer.Typer(no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(help="The schedule.")]
+Name = Annotated[str, typer.Argument(help="The schedule.", autocompletion=names.of("schedule"))]
 User = Annotated[bool, typer.Option("--user", help="For your own systemd manager, without root.")]
 Directory = Annotated[
     Path | None, typer.Option("--directory", help="Where units go. Default: /etc/systemd/system.")
@@ -44,7 +45,7 @@ def list_(*, directory: Directory = None, user: User = False, as_json: Json = Fa
     for one in found:
         row = (one["name"], one["playbook"], one["calendar"], one["inventory"] or "default")
         table.add_row(*row, "installed" if one["installed"] else "-")
-    Console().print(table)
+    screen(highlight=True).print(table)
 
 
 @app.command()
@@ -70,7 +71,10 @@ def show(
 
 @app.command()
 def install(
-    name: Annotated[str | None, typer.Argument(help="The schedule; all when left away.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The schedule; all when left away.", autocompletion=names.of("schedule")),
+    ] = None,
     *,
     directory: Directory = None,
     user: User = False,

@@ -11,15 +11,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# Characters; more than any row has.
+WIDE = 4096
+
+
+def screen(*, highlight: bool = False) -> Console:
+    """Return the console that tables are printed on; in a pipe, which has no width, a row is one line."""
+    return Console(highlight=highlight, width=None if sys.stdout.isatty() else WIDE)
+
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print rows as columns; in a pipe, which has no width, every row is one line, for grep."""
+    """Print rows as columns."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else 4096).print(table)
+    screen(highlight=True).print(table)
 
 
 def plain(value: Any) -> str:

@@ -6,11 +6,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+# How texts of a specification look, and what to call that.
+IMAGE, VARIABLE, MEMORY, PATH = (
+    r"^[a-z0-9]+([._/-][a-z0-9]+)*$",
+    r"^[A-Za-z_][A-Za-z0-9_]*$",
+    r"^[0-9]+[kmg]?$",
+    r"^/",
+)
+WORDS = {
+    IMAGE: "a repository without registry and tag, of a-z, 0-9 and . _ / - between them, as team/shop",
+    VARIABLE: "the name of a variable, of letters, digits and _, with no digit first",
+    MEMORY: "bytes with a suffix k, m or g or none, as 512m",
+    PATH: "a path that begins with /",
+}
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-ImageRepository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=200)]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Memory = Annotated[str, StringConstraints(pattern=r"^[0-9]+[kmg]?$")]
+ImageRepository = Annotated[str, StringConstraints(pattern=IMAGE, max_length=200)]
+EnvName = Annotated[str, StringConstraints(pattern=VARIABLE)]
+Memory = Annotated[str, StringConstraints(pattern=MEMORY)]
 
 
 class Part(BaseModel):
@@ -22,7 +36,7 @@ class Part(BaseModel):
 class HealthCheck(Part):
     """How to tell that an instance works. Times are seconds."""
 
-    path: str = Field("/healthz", pattern=r"^/")
+    path: str = Field("/healthz", pattern=PATH)
     interval: Seconds = 1.0
     timeout: Seconds = 2.0
     retries: int = Field(3, ge=1, le=100)

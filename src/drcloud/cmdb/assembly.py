@@ -86,7 +86,7 @@ def picture(session: Session, wanted: Wanted) -> Snapshot:
     """Return the rows that the inventory is made of, now or as they were."""
     options = wanted.options
     if options.as_of is not None:
-        seq = history.resolve(session, options.as_of)
+        seq = history.resolve_known(session, options.as_of)
         return past.snapshot(history.documents(session, seq), seq, options.selection)
     parts = {part for part in PARTS if f"dr_{part}" in options.needed}
     if wanted.ssh_directory is not None:

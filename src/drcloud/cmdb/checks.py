@@ -9,7 +9,7 @@ from drcloud.cmdb import changes
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import RACK_UNITS, SUBNET_LENGTHS, moment
 from drcloud.cmdb.hosts import objection
-from drcloud.cmdb.items import Item, PrefixTable
+from drcloud.cmdb.items import Item, PrefixTable, bound
 from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.state import State
@@ -107,6 +107,8 @@ def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
         message = f"{item.key} lies in no prefix of the file or the CMDB: add its prefix under `prefixes`"
         yield Problem(item.where("address"), message)
     wanted = final["address"][item.key].get("host")
+    if wanted is not None and (wrong := _bound(item.key, final)):
+        yield Problem(item.where("address"), f"{wrong}: give host {wanted} another one")
     owner = state["address"].get(item.key, final["address"][item.key]).get("host")
     # A host of the file that gives its address away has another one; any other host would lose its only one.
     if owner is not None and owner != wanted and _is_bare(owner, final):
@@ -114,6 +116,20 @@ def _address(item: Item, state: State, final: State) -> Iterator[Problem]:
     nic = final["nic"].get(item.fields.get("nic") or "")
     if nic and nic["host"] != wanted:
         yield Problem(item.where("nic"), f"nic {item.fields['nic']} is not one of host {wanted}")
+
+
+def _bound(key: str, final: State) -> str | None:
+    """Return that an address is one that nobody can have; None for any other."""
+    fields = final["address"][key]
+    prefix = str(fields.get("prefix"))
+    words = bound(fields["address"], prefix, final["prefix"]) if prefix in final["prefix"] else None
+    return words and f"{key} is {words} of prefix {prefix}"
+
+
+def _vip(item: Item, _state: State, final: State) -> Iterator[Problem]:
+    address = str(final["vip"][item.key].get("address"))
+    if address in final["address"] and (wrong := _bound(address, final)):
+        yield Problem(item.where("address"), f"{wrong}: give VIP {item.key} another one")
 
 
 def _is_bare(owner: str, final: State) -> bool:
@@ -319,6 +335,7 @@ _RULES: dict[str, Callable[[Item, State, State], Iterator[Problem]]] = {
     "registry": _registry,
     "app": _app,
     "app_spec_version": _spec,
+    "vip": _vip,
     "placement_host": _with_role("docker", "an instance"),
     "placement_lb": _with_role("lb", "a load balancer"),
     "vip_lb": _with_role("lb", "a VIP"),

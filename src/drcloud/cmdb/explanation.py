@@ -57,6 +57,23 @@ def known_groups(found: Inventory) -> set[str]:
     return {*found.groups.members, *found.groups.children}
 
 
+def keyed_groups(found: Inventory, rules: Rules) -> tuple[set[str], bool]:
+    """Return the groups that keyed_groups make of all hosts, and whether only Ansible knows some of them."""
+    names = {keyed.parent for keyed in rules.keyed if keyed.parent is not None}
+    by_host = groups_by_host(found.groups) if rules.keyed else {}
+    for host in found.hosts if rules.keyed else ():
+        seen = seen_by(found, host, by_host[host])
+        composed, unsettled = rules.settled(seen)
+        for keyed in rules.keyed:
+            try:
+                names.update(_value(keyed.rule, unsettled, keyed.groups, seen | composed))
+            except NeedsAnsibleError:
+                return names, True
+            except ExpressionError:
+                continue
+    return names, False
+
+
 def _from_cmdb(told: Explanation, found: Inventory, options: Options) -> None:
     direct = parents(found.groups)
     for group, rule, value, hosts in found.groups.joined:

@@ -17,13 +17,23 @@ from sqlalchemy.orm import Session
 from drcloud.cmdb import state as states
 from drcloud.cmdb import values
 from drcloud.cmdb.base import Document
-from drcloud.cmdb.moments import resolve
+from drcloud.cmdb.moments import resolve, resolve_both, resolve_known
 from drcloud.cmdb.natural import Kind, join_key, kinds
 from drcloud.cmdb.operational import ChangeLog
 from drcloud.cmdb.plan import Change
 from drcloud.errors import CmdbError
 
-__all__ = ["Selection", "change_of", "compare", "diff", "documents", "entries", "resolve"]
+__all__ = [
+    "Selection",
+    "change_of",
+    "compare",
+    "diff",
+    "documents",
+    "entries",
+    "resolve",
+    "resolve_both",
+    "resolve_known",
+]
 
 Documents = dict[str, dict[str, Document]]
 BATCH = 1000

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import csvfile, exporter, foreseen, joined, ports, yamlfile
+from drcloud.cmdb import csvfile, exporter, foreseen, joined, ports, remembered, yamlfile
 from drcloud.cmdb import plan as plans
 from drcloud.cmdb import state as states
-from drcloud.cmdb.base import Base, Declared
 from drcloud.cmdb.csvfile import CsvFile
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Source
-from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.writer import Writer
 from drcloud.errors import InvalidInputError
+
+NOT_PRUNED = "{what} is not pruned: {table} tells of it in {count}; leave it in the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def _planned(
     plan = plans.make(whole.document, loaded.documents, prune=request.prune)
     whole.fail(plan.problems)
     if request.prune:
-        _refuse_remembered(session, loaded, plan.changes)
+        remembered.refuse(session, loaded, plan.changes, NOT_PRUNED)
     return (*plan.changes, *_unused_ports(session, whole.document, loaded, plan.changes))
 
 
@@ -118,34 +115,6 @@ def _require_agreed(changes: tuple[Change, ...], request: Request) -> None:
         raise InvalidInputError(
             f"the CMDB changed since the removals were shown: {kind} {key} would go now too; look again"
         )
-
-
-def _refuse_remembered(session: Session, loaded: states.Loaded, changes: Iterable[Change]) -> None:
-    """Refuse to delete rows that operational tables need, as the ledger its hosts."""
-    gone: dict[str, dict[int, str]] = defaultdict(dict)
-    for kind, key in removals(changes):
-        gone[kind][loaded.ids[kind, key]] = key
-    for table, column, kind in _memories():
-        if not gone[kind]:
-            continue
-        counted = select(column, func.count()).group_by(column).order_by(column)
-        for row_id, count in session.execute(counted):
-            if row_id in gone[kind]:
-                raise InvalidInputError(
-                    f"{kind} {gone[kind][row_id]} is not pruned: {count} rows of {table} tell of it; "
-                    "leave it in the file"
-                )
-
-
-def _memories() -> Iterator[tuple[str, Column[Any], str]]:
-    """Yield the operational columns that keep a declared row from being deleted, with its kind."""
-    for mapper in Base.registry.mappers:
-        table = mapper.local_table
-        if issubclass(mapper.class_, Declared) or not isinstance(table, Table):
-            continue
-        for key in table.foreign_keys:
-            if key.column.table.name in kinds() and key.ondelete != "CASCADE":
-                yield table.name, key.parent, key.column.table.name
 
 
 def apply(session: Session, loaded: states.Loaded, changes: Iterable[Change]) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb.base import now
+from drcloud.cmdb.declared import moment_text
 from drcloud.cmdb.operational import ChangeLog, Sequence
-from drcloud.errors import InvalidInputError, NotFoundError
+from drcloud.errors import InvalidInputError, NotFoundError, NothingMatchedError
 
 AGO = re.compile(r"(\d{1,9})([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -41,6 +42,31 @@ def resolve(session: Session, at: str | int) -> int:
     # From the newest backwards: what is passed over has to be undone anyway, so no index is needed.
     included = select(ChangeLog.seq).where(ChangeLog.at <= moment).order_by(ChangeLog.seq.desc()).limit(1)
     return session.scalars(included).one_or_none() or 0
+
+
+def resolve_known(session: Session, at: str | int) -> int:
+    """Return what ``resolve`` does, but refuse a time of which the CMDB cannot tell anything.
+
+    ``NothingMatchedError`` for a time before the first change. Number 0 and ``ticket:NAME`` are asked for
+    on purpose and give the empty CMDB.
+    """
+    found = resolve(session, at)
+    if found == 0 and str(at).strip() not in ("0", "now") and not str(at).strip().startswith("ticket:"):
+        raise NothingMatchedError(_before(session, at))
+    return found
+
+
+def resolve_both(session: Session, before: str | int, after: str | int) -> tuple[int, int]:
+    """Return two moments to compare, of which the CMDB has to know at least one."""
+    first = resolve(session, before)
+    return first, resolve(session, after) if first else resolve_known(session, after)
+
+
+def _before(session: Session, at: str | int) -> str:
+    first = session.scalars(select(ChangeLog.at).order_by(ChangeLog.seq).limit(1)).one_or_none()
+    if first is None:
+        return f"the CMDB knows nothing of {at}: nothing was ever written to it"
+    return f"the CMDB knows nothing of {at}: its first change was written at {moment_text(first)}"
 
 
 def time_of(text: str) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from drcloud.cmdb import checks, foreseen, importer, nearby, objections, values
+from drcloud.cmdb import checks, foreseen, importer, nearby, objections, remembered, values
 from drcloud.cmdb.base import Document
 from drcloud.cmdb.items import Item, PrefixTable
 from drcloud.cmdb.natural import join_key, kinds
@@ -23,6 +23,7 @@ from drcloud.errors import InvalidInputError, LockedError
 
 # What was published under a number keeps its meaning; a change gets the next number.
 IMMUTABLE = {"app_spec_version": "a specification gets a new version instead: use cmdb_app or an import"}
+NOT_DELETED = "{what} cannot go: {table} tells of it in {count}, and what was done is kept"
 Planner = Callable[[Session], tuple[Loaded, tuple[Change, ...]]]
 
 
@@ -64,7 +65,9 @@ def change(
     def planned(session: Session) -> tuple[Loaded, tuple[Change, ...]]:
         settled[:] = settle(session, prepared)
         loaded = read(session, settled)
-        return loaded, plan(loaded, settled)
+        changes = plan(loaded, settled)
+        remembered.refuse(session, loaded, changes, NOT_DELETED)
+        return loaded, changes
 
     return carry_out(
         store,

@@ -16,12 +16,21 @@ from sqlalchemy.orm import Session
 from drcloud.cmdb import scope as scopes
 from drcloud.cmdb.base import Document, now
 from drcloud.cmdb.declared import ChangeTicket, Environment, moment_text
+from drcloud.cmdb.lookup import meant
 from drcloud.cmdb.scope import Touch
 from drcloud.cmdb.usage import Usage, read
 from drcloud.errors import DeniedError
 
 # What was approved with a change, and must not become something else afterwards.
 APPROVED = ("scope", "window_start", "window_end")
+
+# What to do about a change that is not open.
+STATES = {
+    "draft": "have it approved and open it",
+    "approved": "open it",
+    "closed": "name one that is open",
+    "cancelled": "name one that is open",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +77,25 @@ def guard(session: Session, ticket: str | None) -> Guard:
         return Guard(environments, objection="name it with --ticket or DRCLOUD_TICKET")
     change = session.scalars(select(ChangeTicket).where(ChangeTicket.ticket == ticket)).one_or_none()
     if change is None:
-        return Guard(environments, ticket, f"there is no change {ticket} in the CMDB")
+        return Guard(environments, ticket, _unknown(session, ticket))
     return Guard(environments, ticket, _closed(change, now()), change.scope)
+
+
+def _unknown(session: Session, ticket: str) -> str:
+    hint = meant(ticket, session.scalars(select(ChangeTicket.ticket)).all())
+    return f"there is no change {ticket} in the CMDB: {hint or 'declare it, have it approved and open it'}"
 
 
 def _closed(change: ChangeTicket, at: datetime) -> str | None:
     """Return why nothing may be written under a change; None when it may."""
-    if change.state != "open":
-        return f"change {change.ticket} is {change.state}; open it first, or name one that is open"
     start, end = change.window_start, change.window_end
+    window = f"window {moment_text(start)} to {moment_text(end)}" if start and end else "no window"
+    if change.state != "open":
+        return f"change {change.ticket} is {change.state} ({window}): {STATES[change.state]}"
     if start is not None and at < start:
-        return f"the window of change {change.ticket} begins at {moment_text(start)}"
+        return f"change {change.ticket} is open, but has not begun ({window}): wait until then"
     if end is not None and at >= end:
-        return f"the window of change {change.ticket} ended at {moment_text(end)}"
+        return f"change {change.ticket} is open, but its time is over ({window}): write a new change"
     return None
 
 

@@ -29,9 +29,9 @@ def read(
     """Return the objects of a kind; those named, or all, of which every field of ``where`` has its value.
 
     A list of values means any of them; ``attrs.team`` looks into a free document. ``as_of`` is a moment as
-    ``drcloud.cmdb.history.resolve`` reads it; objects of the past have no version. A name that is unknown
-    is a ``NotFoundError``, a field that is unknown or a value that it cannot have an ``InvalidInputError``.
-    Hosts come with the ``address`` they are reached at.
+    ``drcloud.cmdb.history.resolve_known`` reads it; objects of the past have no version. A name that is
+    unknown is a ``NotFoundError``, a field that is unknown or a value that it cannot have an
+    ``InvalidInputError``. Hosts come with the ``address`` they are reached at.
     """
     described = kind_named(kind)
     wanted = {name: _checked(described, name, value) for name, value in (where or {}).items()}
@@ -108,7 +108,7 @@ def _addresses(session: Session, rows: Sequence[Base]) -> dict[int, str]:
 
 
 def _past(session: Session, kind: Kind, names: Sequence[str], as_of: str) -> Iterator[Found]:
-    state = history.documents(session, history.resolve(session, as_of))
+    state = history.documents(session, history.resolve_known(session, as_of))
     documents = state[kind.name]
     for name in names:
         if name not in documents:

@@ -33,10 +33,11 @@ ROOM = 32 * 1024
 # PostgreSQL's codes, https://www.postgresql.org/docs/current/errcodes-appendix.html; longest match wins.
 POSTGRESQL = {
     "08": "cannot be reached; check that the server runs and that DRCLOUD_CMDB_URL is right",
+    "25006": "is not writable, its server or user is set to read only; name another in DRCLOUD_CMDB_URL",
     "28": "refuses the user or the password; check DRCLOUD_CMDB_URL",
     "3D": "does not exist on the server; create the database, then run `drcloud init`",
     "40": "was busy with a conflicting write; nothing was written; try again",
-    "42501": "denies the user what is needed; grant it the rights on the database",
+    "42501": "denies this user that, as to write; grant it the rights on the database",
     "42P01": "lacks a table; run `drcloud init`, or restore it from a backup",
     "53100": "cannot grow, the server's disk is full; nothing was written; make room and try again",
     "53300": "has no connection left; try again, or raise max_connections",

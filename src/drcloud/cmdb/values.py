@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy import JSON, CheckConstraint, Column, String, Table, inspect
 from sqlalchemy.orm import Mapper
 
@@ -53,7 +54,13 @@ def _by_type(kind: Kind, field: Field, value: Any) -> Any:
     try:
         return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError as error:
-        raise ValueError("; ".join(documents.sentence(details) for details in error.errors())) from None
+        raise ValueError("; ".join(_within(details) for details in error.errors())) from None
+
+
+def _within(details: ErrorDetails) -> str:
+    """Return what is wrong and, inside of a document, with which part of it."""
+    path = ".".join(str(step) for step in details["loc"] if step != "[key]")
+    return f"{path}: {documents.sentence(details)}" if path else documents.sentence(details)
 
 
 def _canonical(kind: Kind, field: Field, value: Any) -> Any:

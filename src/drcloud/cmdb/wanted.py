@@ -71,7 +71,10 @@ def _label(one: Wanted) -> str:
 def _value(kind: Kind, name: str, value: Any) -> Any:
     base, _, part = name.partition(".")
     if base not in kind.fields:
-        hint = meant(base, list(kind.fields)) or f"it has {', '.join(kind.fields)}"
+        # A file says `ssh: {user: …}` for what is one field here.
+        spelled = name.replace(".", "_")
+        near = f"did you mean {spelled}?" if spelled in kind.fields else meant(base, list(kind.fields))
+        hint = near or f"it has {', '.join(kind.fields)}"
         raise ValueError(f"there is no such field: {hint}")
     if part and not values.is_mapping(kind, base):
         raise ValueError(f"{base} has no parts")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drcloud.cmdb import ssh
 from drcloud.doctor.context import Context
-from drcloud.doctor.finding import Finding, fine, problem, skipped, warning
+from drcloud.doctor.finding import Finding, counted, fine, problem, skipped, warning
 from drcloud.doctor.reach import Line
 from drcloud.exitcodes import ExitCode
 
@@ -90,4 +90,4 @@ def judged(name: str, wanted: list[str], found: Pools) -> Iterator[Finding]:
         message = f"no server of {', '.join(idle)} is up"
         yield warning(CHECK, name, message, "drcloud status tells what runs; drcloud deploy brings it there")
     if not missing and not idle:
-        yield fine(CHECK, name, f"HAProxy answers, all {len(wanted)} pools are served")
+        yield fine(CHECK, name, f"HAProxy answers and serves {counted(len(wanted), 'pool')}")

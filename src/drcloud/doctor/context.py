@@ -6,16 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from drcloud.cmdb import sourcefile
 from drcloud.cmdb.snapshot import HostRow, Snapshot
-from drcloud.errors import InvalidInputError, NothingMatchedError
-from drcloud.secrets import expand
-
-SOURCES = (".cmdb.yml", ".cmdb.yaml")
-PLUGIN = "dianrong.cloud.cmdb"
+from drcloud.cmdb.sourcefile import SUFFIXES, SourceFile
+from drcloud.errors import NothingMatchedError
 
 # Installed collections: version and path by name.
 Found = Mapping[str, tuple[str, str]]
@@ -29,6 +24,7 @@ class Site:
     name: str
     url: str | None = None
     identity_file: str | None = None
+    source: SourceFile = field(default=SourceFile(None), compare=False)
 
 
 @dataclass(slots=True)
@@ -62,19 +58,7 @@ class Context:
 
 def site(source: str) -> Site | None:
     """Return what an inventory source says; None for an inventory of another kind."""
-    if not source.endswith(SOURCES):
+    if not source.endswith(SUFFIXES):
         return None
-    try:
-        content = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"inventory source {source} cannot be read: {error}") from error
-    if not isinstance(content, Mapping) or content.get("plugin") != PLUGIN:
-        raise InvalidInputError(f"{source} is no inventory source: it begins with `plugin: {PLUGIN}`")
-    ssh: Any = content.get("ssh") or {}
-    identity = ssh.get("identity_file") if isinstance(ssh, Mapping) else None
-    url = content.get("url")
-    return Site(
-        source,
-        expand(str(url), "option url") if url else None,
-        expand(str(identity), "option ssh.identity_file") if identity else None,
-    )
+    found = sourcefile.load(Path(source))
+    return Site(source, found.url, found.identity_file, found)

@@ -34,6 +34,11 @@ class Finding:
         return {**asdict(self), "level": str(self.level), "exit_code": int(self.exit_code)}
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: ``1 host``, ``2 hosts``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def fine(check: str, subject: str, message: str) -> Finding:
     """Return that all is well."""
     return Finding(check, subject, Level.OK, message)

@@ -15,7 +15,7 @@ from pathlib import Path
 from drcloud.cmdb import ssh
 from drcloud.cmdb.snapshot import HostRow
 from drcloud.doctor.context import Context
-from drcloud.doctor.finding import Finding, fine, problem, skipped, warning
+from drcloud.doctor.finding import Finding, counted, fine, problem, skipped, warning
 from drcloud.errors import InvalidInputError
 from drcloud.exitcodes import ExitCode
 
@@ -63,7 +63,7 @@ def hosts(context: Context) -> Iterator[Finding]:
         return
     chosen = [row for row in context.hosts() if row.state in EXPECTED]
     if rest := len(context.hosts()) - len(chosen):
-        yield skipped(CHECK, f"{rest} hosts", "are planned or retired")
+        yield skipped(CHECK, counted(rest, "host"), "planned or retired")
     with tempfile.TemporaryDirectory(prefix="drcloud-doctor-") as directory:
         try:
             ssh.write(context.snapshot, directory, context.site.identity_file)
@@ -76,8 +76,9 @@ def hosts(context: Context) -> Iterator[Finding]:
 
 def _visits(context: Context, chosen: list[HostRow], line: Line) -> Iterator[Finding]:
     """Visit bastions, then what is behind them, level by level."""
-    known = {row.name: row for row in (context.snapshot.hosts if context.snapshot else ())}
-    pinned = {row.host for row in (context.snapshot.host_keys if context.snapshot else ())}
+    snapshot = context.snapshot
+    known = {row.name: row for row in ((*snapshot.hosts, *snapshot.others) if snapshot else ())}
+    pinned = {row.host for row in (snapshot.host_keys if snapshot else ())}
     waiting = {row.name: row for row in _with_bastions(chosen, known)}
     lost: set[str] = set()
     done, total = 0, len(waiting)

@@ -10,6 +10,7 @@ from drcloud.doctor.database import cmdb
 from drcloud.doctor.finding import Finding
 from drcloud.doctor.reach import hosts
 from drcloud.doctor.registries import registries
+from drcloud.doctor.roles import roles
 from drcloud.doctor.versions import collection, core, required
 
 Check = Callable[[Context], Iterator[Finding]]
@@ -20,6 +21,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("collection", collection),
     ("required collections", required),
     ("CMDB", cmdb),
+    ("roles", roles),
     ("SSH", hosts),
     ("registries", registries),
     ("load balancers", balancers),

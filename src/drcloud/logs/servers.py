@@ -9,7 +9,7 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ TAG = "log-server"
 SOURCE = Path(program.__file__).read_text(encoding="utf-8")
 SSH_FAILED = 255
 NOTE = "note: "
+CAUSE = "ssh: "
 # The remote shell sees a length and nothing else; what a user gave travels as data on standard input.
 COMMAND = "sudo -n python3 -I -c 'import sys; exec(sys.stdin.buffer.read({}).decode())'"
 
@@ -37,12 +38,18 @@ def named(snapshot: Snapshot) -> list[str]:
     return found
 
 
+def bastions(snapshot: Snapshot) -> dict[str, str]:
+    """Return the host that each host is reached through, of those that have one."""
+    return {row.name: row.ssh_via for row in (*snapshot.hosts, *snapshot.others) if row.ssh_via}
+
+
 class Line:
     """A connection to one log server."""
 
-    def __init__(self, server: str, config: Path) -> None:
+    def __init__(self, server: str, config: Path, bastion: str | None = None) -> None:
         """Connect; the fleet's configuration says how long the server may take to answer."""
         self.server = server
+        self._way = f" through bastion {bastion}" if bastion else ""
         # What the server says of itself, known when the answer has ended.
         self.note = ""
         self.hung_up = False
@@ -71,9 +78,7 @@ class Line:
         self._end_the_ways_in()
         said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
         self.note = next((line[len(NOTE) :] for line in said.splitlines() if line.startswith(NOTE)), "")
-        words = next(
-            (line.strip() for line in reversed(said.splitlines()) if line.strip()), "it says nothing"
-        )
+        words = _reason([line.strip() for line in said.splitlines() if line.strip()])
         what = f"{request.app} in {request.env}" if not request.app.startswith("_") else "these hosts"
         match code:
             case 0:
@@ -86,7 +91,7 @@ class Line:
                     f"drcloud run dianrong.cloud.provision --limit {self.server}"
                 )
             case code if code == SSH_FAILED:
-                raise UnreachableError(f"log server {self.server} does not answer: {words}")
+                raise UnreachableError(f"log server {self.server} does not answer{self._way}: {words}")
             case code:
                 raise DrcloudError(
                     f"log server {self.server} cannot read its files (exit code {code}): {words}"
@@ -112,6 +117,12 @@ class Line:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
+def _reason(said: list[str]) -> str:
+    """Return why a line broke: behind a bastion, the first ssh knows, and the last one only that it ended."""
+    why = next((line for line in said if line.startswith(CAUSE)), None)
+    return why or (said[-1] if said else "it says nothing")
+
+
 def record(line: bytes, server: str) -> dict[str, Any]:
     """Return a line as a record; one that is damaged becomes its own message."""
     text = line.decode("utf-8", "replace").rstrip("\n")
@@ -123,12 +134,14 @@ def record(line: bytes, server: str) -> dict[str, Any]:
 
 
 @contextmanager
-def connected(servers: list[str], config: Path) -> Iterator[list[Line]]:
-    """Have a line to each server for a while."""
+def connected(
+    servers: list[str], config: Path, through: Mapping[str, str] | None = None
+) -> Iterator[list[Line]]:
+    """Have a line to each server for a while; ``through`` names the bastions of those behind one."""
     with ExitStack() as stack:
         lines = []
         for server in servers:
-            line = Line(server, config)
+            line = Line(server, config, (through or {}).get(server))
             stack.callback(line.close)
             lines.append(line)
         yield lines

@@ -131,7 +131,7 @@ def mark_lost(store: Store) -> list[str]:
     Runs of other machines are left alone: from here nobody can tell whether they live.
     """
     with store.operate() as session:
-        lost = [row for row in session.scalars(select(Run).where(Run.state == "running")) if _gone(row)]
+        lost = [row for row in session.scalars(select(Run).where(Run.state == "running")) if gone(row)]
         for row in lost:
             row.state = "lost"
             row.exit_code = int(ExitCode.LOST)
@@ -141,7 +141,8 @@ def mark_lost(store: Store) -> list[str]:
         return [row.uid for row in lost]
 
 
-def _gone(row: Run) -> bool:
+def gone(row: Run) -> bool:
+    """Tell whether the process of a run on this machine has ended without a word."""
     owner: Mapping[str, Any] = row.request.get("owner", {})
     if owner.get("machine") != process.machine():
         return False

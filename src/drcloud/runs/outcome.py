@@ -21,6 +21,8 @@ _NO_TARGET = "leaves us with no hosts to target"
 _NOT_FOUND = re.compile(r"the playbook: (?P<name>\S+) (?:could not be found|does not appear to be a file)")
 _NO_SOURCE = "Completely failed to parse inventory source"
 _UNREAD = re.compile(r"Failed to parse inventory with '\S+' plugin: (?P<why>.+)")
+# What the inventory plugin says of a source that gives no host (``drcloud.cmdb.inventory``).
+_EMPTY = re.compile(r"the CMDB holds (?:no|only retired) hosts|no host of the CMDB matches ")
 _ERROR_MARKS = ("[ERROR]:", "ERROR!")
 _ORIGIN = "Origin:"
 _STATES = {
@@ -200,6 +202,8 @@ class Story:
                 f"playbook {missing['name']} not found: name a file or a collection playbook",
             )
         if _NO_SOURCE in text:
+            if _EMPTY.search(self._unread):
+                return ExitCode.NOTHING_MATCHED, events.shorten(self._unread)
             why = self._unread or "see it with ansible-inventory --list"
             return ExitCode.INVALID_INPUT, events.shorten(f"the inventory cannot be read: {why}")
         wrong = rc in (RC_PARSER_OR_UNREACHABLE, RC_OPTIONS)

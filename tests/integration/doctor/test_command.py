@@ -85,7 +85,7 @@ def test_what_a_source_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert site(str(path)) == Site(str(path), "sqlite:////srv/data/c.sqlite3", "/srv/data/id")
     assert site("hosts.ini") is None
     path.write_text("plugin: other\n", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="is no inventory source"):
+    with pytest.raises(InvalidInputError, match=r"does not say plugin: dianrong\.cloud\.cmdb"):
         site(str(path))
 
 

@@ -63,7 +63,7 @@ def test_what_keeps_us_out(site: Make, servers: SshServers) -> None:
     )
     found = visited(context, reach.hosts)
     assert {name: one.level for name, one in found.items() if one.check == reach.CHECK} == {
-        "1 hosts": Level.SKIPPED,
+        "1 host": Level.SKIPPED,
         "good": Level.OK,
         "changed": Level.PROBLEM,
         "unknown": Level.WARNING,

@@ -14,7 +14,7 @@ from drcloud.cmdb.explanation import Reason
 from drcloud.cmdb.options import FIELDS
 from drcloud.cmdb.sourcefile import SourceFile
 from drcloud.cmdb.store import Store
-from drcloud.errors import NotFoundError
+from drcloud.errors import NotFoundError, NothingMatchedError
 
 SOURCE = """
 where: dr_role != 'infra'
@@ -74,7 +74,7 @@ def test_the_commands_explain_and_tell_what_changed(controller, fleet):
     with pytest.raises(NotFoundError, match="there is no host 'dk-0001' in the CMDB: did you mean dk-00001"):
         inventory_view.explain(SourceFile(None, {"url": store.url}), "dk-0001", "new")
     with pytest.raises(
-        NotFoundError, match=r"no rule makes a group 'role_dockr' .* did you mean role_docker"
+        NothingMatchedError, match=r"no rule makes a group 'role_dockr' .* did you mean role_docker"
     ):
         inventory_view.explain(SourceFile(None, {"url": store.url}), "dk-00001", "role_dockr")
 

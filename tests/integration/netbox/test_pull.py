@@ -341,6 +341,20 @@ def test_names_that_do_not_fit_are_all_told_at_once(company: Company, pull: Pull
     assert store.declared_seq() == 0
 
 
+def test_a_host_on_a_broadcast_address_is_named(company: Company, pull: Pull, store: Store) -> None:
+    astray = company.device("web-03")
+    company.box.make("ipam/prefixes", prefix="192.0.2.0/24", status="active")
+    # With the mask of its prefix NetBox itself would refuse it.
+    number = company.address("192.0.2.255/32", company.port(astray, "eth0"), primary_of=astray)
+    with pytest.raises(InvalidInputError) as caught:
+        pull(company.box)
+    assert (
+        f"192.0.2.255/32 (ipam/ip-addresses/{number}) of host web-03 is the broadcast address of "
+        "prefix 192.0.2.0/24: correct it in NetBox"
+    ) in str(caught.value)
+    assert store.declared_seq() == 0
+
+
 def test_an_address_outside_of_all_prefixes_and_a_serial_twice(
     company: Company, pull: Pull, store: Store
 ) -> None:

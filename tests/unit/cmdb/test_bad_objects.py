@@ -53,6 +53,47 @@ CASES = {
         "hosts: [{name: dk-01, role: docker, address: 10.90.0.11, model: PowerEdge}]",
         "2: hosts[0].model: there is no hardware model 'PowerEdge' in the file or the CMDB: ",
     ),
+    "a network address": (
+        "hosts: [{name: n-1, role: x, address: 10.90.0.0}]",
+        "2: hosts[0].address: 10.90.0.0 is the network address of prefix 10.90.0.0/24: "
+        "give host n-1 another one",
+    ),
+    "a broadcast address": (
+        "hosts: [{name: n-1, role: x, address: null, addresses: [{address: 10.90.0.255, purpose: x}]}]",
+        "2: hosts[0].addresses[0].address: 10.90.0.255 is the broadcast address of prefix 10.90.0.0/24: "
+        "give host n-1 another one",
+    ),
+    "a VIP on a broadcast address": (
+        "addresses: [{address: 10.90.0.255, purpose: vip}]\nvips: [{name: v, address: 10.90.0.255}]",
+        "3: vips[0].address: 10.90.0.255 is the broadcast address of prefix 10.90.0.0/24: "
+        "give VIP v another one",
+    ),
+    "an image with a tag": (
+        "apps: [{name: a, spec: {image: 'Team/shop:v1', port: 80}}]",
+        "2: apps[0].spec.image: must be a repository without registry and tag, of a-z, 0-9 and . _ / - "
+        "between them, as team/shop, not 'Team/shop:v1'",
+    ),
+    "a variable with a hyphen": (
+        "apps: [{name: a, spec: {image: a, port: 80, env: {A-B: x}}}]",
+        "2: apps[0].spec.env.A-B: must be the name of a variable, of letters, digits and _, "
+        "with no digit first, not 'A-B'",
+    ),
+    "memory in a unit that nobody knows": (
+        "apps: [{name: a, spec: {image: a, port: 80, resources: {memory: 2GB}}}]",
+        "2: apps[0].spec.resources.memory: must be bytes with a suffix k, m or g or none, as 512m, not '2GB'",
+    ),
+    "no processors": (
+        "apps: [{name: a, spec: {image: a, port: 80, resources: {cpus: 0}}}]",
+        "2: apps[0].spec.resources.cpus: must be more than 0, not 0",
+    ),
+    "a word for a number": (
+        "apps: [{name: a, spec: {image: a, port: 80, health: {interval: soon}}}]",
+        "2: apps[0].spec.health.interval: must be a number, not 'soon'",
+    ),
+    "a long text": (
+        "tags: [{name: " + "x" * 65 + "}]",
+        "2: tags[0].name: must have at most 64 characters",
+    ),
     "a prefix inside": (
         "prefixes: [{cidr: 10.90.1.128/25}]",
         "2: prefixes[0].cidr: prefix 10.90.1.128/25 overlaps 10.90.1.0/24: where 10.90.1.0/24 shall contain "

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from drcloud.cmdb import changelog
 from drcloud.cmdb.base import now
 from drcloud.cmdb.declared import Idc
-from drcloud.cmdb.moments import resolve, time_of
+from drcloud.cmdb.moments import resolve, resolve_both, resolve_known, time_of
 from drcloud.cmdb.store import Store
-from drcloud.errors import InvalidInputError, NotFoundError
+from drcloud.errors import InvalidInputError, NotFoundError, NothingMatchedError
 
 TIMES = {
     "CHG-1": datetime(2026, 3, 1, 10, 0, tzinfo=UTC),
@@ -109,3 +110,46 @@ def test_what_is_no_moment(logged: Store, at: str) -> None:
 def test_an_unknown_ticket(logged: Store) -> None:
     with logged.read() as session, pytest.raises(NotFoundError, match="under ticket 'CHG-3'"):
         resolve(session, "ticket:CHG-3")
+
+
+@pytest.mark.parametrize("at", ["2026-03-01T09:59:59Z", "2020-01-01"])
+def test_before_the_first_change_there_is_nothing_to_tell(logged: Store, at: str) -> None:
+    said = rf"the CMDB knows nothing of {at}: its first change was written at 2026-03-01T10:00:00Z"
+    with logged.read() as session:
+        with pytest.raises(NothingMatchedError, match=said):
+            resolve_known(session, at)
+        with pytest.raises(NothingMatchedError, match="knows nothing of 2020-01-02"):
+            resolve_both(session, at, "2020-01-02")
+        # Everything came to be since then, and that is an answer.
+        assert resolve_both(session, at, "now") == (0, 6)
+        assert resolve_both(session, "now", at) == (6, 0)
+
+
+@pytest.mark.parametrize(("at", "seq"), [("0", 0), ("ticket:CHG-1", 0), ("now", 6), ("2026-03-01T10:00Z", 2)])
+def test_the_beginning_is_there_for_who_asks_for_it(logged: Store, at: str, seq: int) -> None:
+    with logged.read() as session:
+        assert resolve_known(session, at) == seq
+
+
+def test_an_empty_cmdb_knows_of_now_only(store: Store) -> None:
+    with store.read() as session:
+        assert resolve_known(session, "now") == 0
+        with pytest.raises(NothingMatchedError, match="nothing was ever written to it"):
+            resolve_known(session, "2h")
+
+
+def test_the_commands_say_so(
+    filled: Store, drcloud: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    source = tmp_path / "then.cmdb.yml"
+    source.write_text("plugin: dianrong.cloud.cmdb\nas_of: '2020-01-01'\n", encoding="utf-8")
+    for words in (
+        ("cmdb", "show", "host", "--as-of", "2020-01-01"),
+        ("cmdb", "diff", "2020-01-01", "2020-01-02"),
+        ("inventory", "diff", "2020-01-01", "2020-01-02"),
+        ("inventory", "explain", "dk-01", "role_docker", "-i", str(source)),
+    ):
+        code, out, err = drcloud(*words)
+        assert (code, out) == (4, "")
+        assert "the CMDB knows nothing of 2020-01-0" in err
+    assert drcloud("cmdb", "diff", "2020-01-01")[0] == 0

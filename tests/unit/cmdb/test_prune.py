@@ -140,7 +140,9 @@ def test_what_the_ledger_remembers_stays(filled: Store, pruned: Pruned) -> None:
                 steps=[step],
             )
         )
-    with pytest.raises(InvalidInputError, match="host dk-02 is not pruned: 1 rows of deployment_step tell"):
+    with pytest.raises(
+        InvalidInputError, match="host dk-02 is not pruned: deployment_step tells of it in 1 row"
+    ):
         pruned(out_of_placement)
 
 

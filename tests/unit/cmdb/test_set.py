@@ -46,6 +46,16 @@ def test_set_makes_what_is_not_there_only_when_told_to(drcloud: Command, filled:
     ("words", "code", "message"),
     [
         (("host", "dk-02", "rak=a"), 2, "host dk-02: rak: there is no such field: did you mean rack?"),
+        (
+            ("host", "dk-02", "ssh.user=x"),
+            2,
+            "host dk-02: ssh.user: there is no such field: did you mean ssh_user?",
+        ),
+        (
+            ("app_spec_version", "demo/1", 'document={"image": "A", "port": 80}'),
+            2,
+            "app spec version demo/1: document: image: must be a repository without registry and tag",
+        ),
         (("host", "dk-02", "ssh_port=x"), 2, "host dk-02: ssh_port: must be a whole number, not 'x'"),
         (("hots", "dk-02", "a=b"), 2, "the CMDB has no kind 'hots': did you mean host?"),
         (("host", "dk-02", "asset_tag"), 2, "'asset_tag' is not FIELD=VALUE: write asset_tag=… to set it"),

@@ -129,3 +129,17 @@ def test_a_retired_host_is_selected_only_by_its_state(fleet, host):
     [reason] = explanation.why_not_selected(host(state="retired"), (), parse({}), Rules(parse({})), seen)
     assert reason.detail.startswith("it is retired")
     assert parse({"state": "retired"}).selection == Selection(state=("retired",))
+
+
+def test_the_groups_that_keyed_groups_make_of_all_hosts(fleet):
+    def made(*keyed):
+        options = replace(parse({"keyed_groups": list(keyed)}), fields=FIELDS)
+        return explanation.keyed_groups(build(fleet, options=options), Rules(options))
+
+    assert made() == (set(), False)
+    assert made({"key": "dr_role", "prefix": "is", "parent_group": "kinds"}) == (
+        {"is_bastion", "is_docker", "is_lb", "kinds"},
+        False,
+    )
+    assert made({"key": "dr_attrs.nothing"}) == (set(), False)
+    assert made({"key": "dr_role | regex_replace('a', 'b')"})[1] is True

@@ -80,6 +80,21 @@ def test_a_server_that_does_not_answer_is_told_of_after_what_the_others_have(ssh
     assert str(error.value) == "log server one does not answer: ssh: connect to host: Connection refused"
 
 
+def test_a_bastion_that_does_not_answer_is_named(ssh: Path) -> None:
+    """The ssh to the bastion says why, the one to the server behind it only that the line is closed."""
+    why = "ssh: connect to host 10.90.0.5 port 22: Connection refused"
+    (ssh / "one").write_text(
+        f"echo '{why}' >&2; echo 'Connection closed by UNKNOWN port 65535' >&2; exit 255"
+    )
+    through = {"one": "bastion-01"}
+    with (
+        servers.connected(["one"], ssh / "config", through) as lines,
+        pytest.raises(UnreachableError) as error,
+    ):
+        list(servers.read(lines, WANTED))
+    assert str(error.value) == f"log server one does not answer through bastion bastion-01: {why}"
+
+
 def test_a_program_that_fails_there_is_no_silence(ssh: Path) -> None:
     with pytest.raises(
         DrcloudError, match=r"cannot read its files \(exit code 1\): sudo: a password is required"

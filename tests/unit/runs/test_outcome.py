@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from drcloud.cmdb import inventory, options
+from drcloud.cmdb.snapshot import Snapshot
+from drcloud.errors import NothingMatchedError
 from drcloud.exitcodes import ExitCode
 from drcloud.runs import events
 from drcloud.runs.events import Event
@@ -184,6 +187,27 @@ def test_an_unreadable_inventory_says_why() -> None:
     )
 
     assert told == (ExitCode.INVALID_INPUT, "the inventory cannot be read: the CMDB is locked")
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked"),
+    [
+        (Snapshot(0, (), (), (), (), (), ()), {}),
+        (Snapshot(0, (), (), (), (), (), (), unselected=3), {}),
+        (Snapshot(0, (), (), (), (), (), (), unselected=3), {"role": ["lb"]}),
+    ],
+)
+def test_an_inventory_without_hosts_matched_nothing(rows: Snapshot, asked: dict[str, Any]) -> None:
+    with pytest.raises(NothingMatchedError) as raised:
+        inventory.build(rows, options=options.parse(asked))
+    said = f"[WARNING]: Failed to parse inventory with 'auto' plugin: {raised.value}"
+    told = verdict(
+        event(events.TEXT, text=said),
+        event(events.TEXT, text="[ERROR]: Completely failed to parse inventory source /x.cmdb.yml"),
+        rc=1,
+    )
+
+    assert told == (ExitCode.NOTHING_MATCHED, str(raised.value))
 
 
 def test_failures_are_told_even_when_no_statistics_came() -> None:

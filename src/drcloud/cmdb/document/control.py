@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from drcloud.cmdb import calendar
 from drcloud.cmdb.declared import moment
 from drcloud.cmdb.document.values import Attrs, ChangeState, Entry, Label, Short, Text, Ticket, Time, Word
 
@@ -54,6 +55,6 @@ class ScheduleEntry(Entry):
 
     name: Word
     playbook: Text
-    calendar: Annotated[str, Field(min_length=1, max_length=128)]
+    calendar: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(calendar.checked)]
     inventory: Text | None = None
     attrs: Attrs

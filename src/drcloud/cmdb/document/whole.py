@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 
+from drcloud.cmdb import appspec
 from drcloud.cmdb.document.apps import (
     AppConfigEntry,
     AppEntry,
@@ -146,6 +147,21 @@ def _model_in(annotation: Any) -> Any:
     return next((model for model in inner if model is not None), None)
 
 
+def _pattern(details: ErrorDetails) -> str:
+    """Return which form a text must have; a pattern without words is told as it is."""
+    pattern = details["ctx"]["pattern"]
+    return _instead(appspec.WORDS.get(pattern, f"of the form {pattern}"))(details)
+
+
+def _limit(name: str, words: str) -> Callable[[ErrorDetails], str]:
+    def say(details: ErrorDetails) -> str:
+        limit = details["ctx"][name]
+        return _instead(words.format(f"{limit:g}" if isinstance(limit, float) else limit))(details)
+
+    return say
+
+
+_number = _instead("a number")
 _whole_number = _instead("a whole number")
 _list = _instead("a list")
 _mapping = _instead("a mapping")
@@ -155,6 +171,11 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "value_error": lambda details: str(details["ctx"]["error"]),
     "string_type": _text_instead,
     "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda details: f"must have at most {details['ctx']['max_length']} characters",
+    "string_pattern_mismatch": _pattern,
+    "float_type": _number,
+    "float_parsing": _number,
+    "finite_number": _number,
     "int_type": _whole_number,
     "int_parsing": _whole_number,
     "int_from_float": _whole_number,
@@ -167,6 +188,8 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "model_attributes_type": _mapping,
     "invalid-json-value": _instead("text, a number, true, false, null, a list or a mapping"),
     "literal_error": lambda details: _instead(f"one of {details['ctx']['expected']}")(details),
-    "greater_than_equal": lambda details: _instead(f"{details['ctx']['ge']} or more")(details),
-    "less_than_equal": lambda details: _instead(f"{details['ctx']['le']} or less")(details),
+    "greater_than_equal": _limit("ge", "{} or more"),
+    "greater_than": _limit("gt", "more than {}"),
+    "less_than_equal": _limit("le", "{} or less"),
+    "less_than": _limit("lt", "less than {}"),
 }

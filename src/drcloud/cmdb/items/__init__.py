@@ -3,8 +3,8 @@
 from drcloud.cmdb.items.flat import flatten
 from drcloud.cmdb.items.item import Item
 from drcloud.cmdb.items.notes import noted, strays
-from drcloud.cmdb.items.prefixes import PrefixTable
+from drcloud.cmdb.items.prefixes import PrefixTable, bound
 from drcloud.cmdb.items.slots import slots
 from drcloud.cmdb.items.versions import versions
 
-__all__ = ["Item", "PrefixTable", "flatten", "noted", "slots", "strays", "versions"]
+__all__ = ["Item", "PrefixTable", "bound", "flatten", "noted", "slots", "strays", "versions"]

@@ -6,10 +6,14 @@ import ipaddress
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import fixed_width
+
+# The longest prefix in which two addresses serve no host.
+POINT_TO_POINT = 30
 
 
 class PrefixTable:
@@ -41,6 +45,31 @@ class PrefixTable:
                     yield leaf.key, one.key
                 elif not one.aggregate:
                     leaf = one
+
+
+def bound(address: str, prefix: str, prefixes: Mapping[str, Fields]) -> str | None:
+    """Return the words for an address that no host can have, the first or the last one of an IPv4 network.
+
+    ``address`` is written as the CMDB keeps it, ``prefix`` is the key of the one it lies in. A prefix of /31
+    or /32 has no such address (RFC 3021). One with a VLAN is a network; without, it may be a slice of the
+    aggregate around it, as hosts of one zone are, and only what bounds all of these too is out of use.
+    """
+    mine = prefixes[prefix]
+    words = _bounds(mine["cidr"]).get(address)
+    if words is None or mine.get("vlan"):
+        return words
+    value = ipaddress.ip_address(address)
+    others = (one["cidr"] for one in prefixes.values() if one.get("vrf") == mine.get("vrf"))
+    around = (cidr for cidr in others if value in ipaddress.ip_network(cidr))
+    return words if all(_bounds(cidr).get(address) == words for cidr in around) else None
+
+
+@lru_cache(maxsize=4096)
+def _bounds(prefix: str) -> dict[str, str]:
+    network = ipaddress.ip_network(prefix)
+    if network.version != 4 or network.prefixlen > POINT_TO_POINT:
+        return {}
+    return {str(network[0]): "the network address", str(network[-1]): "the broadcast address"}
 
 
 class _Known(NamedTuple):

@@ -16,7 +16,7 @@ from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.declared import PRIMARY
 from drcloud.cmdb.hosts import objection
 from drcloud.cmdb.ipam import port_pool
-from drcloud.cmdb.items import PrefixTable
+from drcloud.cmdb.items import PrefixTable, bound
 from drcloud.cmdb.natural import kinds
 from drcloud.cmdb.netbox import renames
 from drcloud.cmdb.netbox.mapping import SERVICE, Mapped, Wanted
@@ -127,7 +127,11 @@ class _Planning:
         table = PrefixTable(self._final["prefix"])
         for one in wanted:
             prefix = table.find(one.fields["address"], one.fields["vrf"])
-            if prefix is not None:
+            words = prefix and bound(one.fields["address"], prefix, self._final["prefix"])
+            if words and one.fields["host"] is not None:
+                what = f"{words} of prefix {prefix}: correct it in NetBox"
+                self._problems.append(f"{one.label} of host {one.fields['host']} is {what}")
+            elif prefix is not None:
                 yield replace(one, fields={**one.fields, "prefix": prefix})
             elif one.fields["host"] is None:
                 self._left_out.append(f"{one.label} lies in no prefix that holds addresses")

@@ -233,8 +233,6 @@ hostname: [asset_tag, name]
 duplicates: qualify
 """
 
-import difflib
-import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleParserError
@@ -250,7 +248,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._where import Where
 
 try:
     # Imported here and not where it is used: workers forked later find the heavy parts already loaded.
-    from drcloud.cmdb import assembly, engine, ssh
+    from drcloud.cmdb import assembly, engine, sourcefile, ssh
     from drcloud.cmdb import inventory as model
     from drcloud.cmdb import options as asked
     from drcloud.cmdb.cache import Cache, default_directory
@@ -263,7 +261,6 @@ except ImportError as error:
     IMPORT_ERROR = error
 
 SUFFIXES = (".cmdb.yml", ".cmdb.yaml")
-SSH_OPTIONS = ("directory", "identity_file")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -302,9 +299,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def _check_names(self, config, path):
         """Refuse options that do not exist: ansible-core would ignore a misspelt one."""
-        for option in config:
-            if option not in self.option_definitions:
-                raise AnsibleParserError(f"{path}: {_unknown('option ', option, self.option_definitions)}")
+        try:
+            sourcefile.refuse_unknown(config, self.option_definitions)
+        except InvalidInputError as error:
+            raise AnsibleParserError(f"{path}: {error}") from error
 
     def _read_cmdb(self, path: str, refresh: bool) -> model.Inventory:
         url = self.get_option("url")
@@ -328,7 +326,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def _wanted(self) -> tuple[assembly.Wanted, Where | None]:
         options = asked.parse({name: self.get_option(name) for name in asked.NAMES})
-        directory, identity_file = self._ssh_options()
+        directory, identity_file = sourcefile.ssh_options(self.get_option("ssh"))
         where = options.where and Where(self.templar, options.where, self.get_option("strict"))
         return assembly.Wanted(options, where or None, directory, identity_file), where or None
 
@@ -355,24 +353,3 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         for name in found.hidden - composed:
             for host in found.hosts:
                 self.inventory.hosts[host].vars.pop(name, None)
-
-    def _ssh_options(self) -> tuple[Path | None, str | None]:
-        options = self.get_option("ssh")
-        if options is None:
-            return None, None
-        for option in options:
-            if option not in SSH_OPTIONS:
-                raise InvalidInputError(_unknown("option ssh.", option, SSH_OPTIONS))
-        if not options.get("directory"):
-            raise InvalidInputError(
-                "option ssh.directory is missing: it says where to write config and known_hosts"
-            )
-        expanded = {
-            name: expand(str(value), f"option ssh.{name}") for name, value in options.items() if value
-        }
-        return Path(expanded["directory"]).absolute(), expanded.get("identity_file")
-
-
-def _unknown(what: str, name: t.Any, known: t.Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"unknown {what}{name}" + (f"; did you mean {near[0]}?" if near else "")
