@@ -60,6 +60,25 @@ def test_every_room_says_what_belongs_there(room: str) -> None:
     assert (ROOT / room / "README.md").read_text("utf-8").strip()
 
 
+ROLES = sorted(
+    role
+    for place in ("roles", "collections/dianrong/cloud/roles")
+    for role in (ROOT / place).iterdir()
+    if role.is_dir()
+)
+# The lab's own hosts are what all other scenarios work on.
+SCENARIOS = {"lab_hosts": "default"}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_role_has_its_arguments_an_example_and_a_scenario(role: Path) -> None:
+    assert "options:" in (role / "meta/argument_specs.yml").read_text("utf-8")
+    assert "```" in (role / "README.md").read_text("utf-8")
+    scenario = ROOT / "molecule" / SCENARIOS.get(role.name, role.name)
+    assert (scenario / "molecule.yml").is_file()
+    assert any("def test_" in path.read_text("utf-8") for path in scenario.glob("tests/test_*.py"))
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*")), ids=lambda path: path.name)
 def test_scripts_can_be_executed(script: Path) -> None:
     starts_with_interpreter = script.read_bytes().startswith(b"#!")
