@@ -5,17 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import testinfra
 from testinfra.host import Host as Machine
+from tests.lab.rolling import (
+    BROKEN,
+    FIRST,
+    HOSTS,
+    LATE,
+    PICKY,
+    SECOND,
+    SICK,
+    Run,
+    deploy,
+    drcloud,
+    said,
+    tags,
+    wait_for,
+)
 
+from drcloud.cmdb import leases, snapshot
+from drcloud.cmdb.store import Store
 from drcloud.lab import status
 from drcloud.lab.identity import Lab, locate
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 INVENTORY = "inventories/lab/lab.cmdb.yml"
 # The road in its order: what resets hosts, or needs the ports of the app, comes before what deploys to them.
 ORDER = ("test_lab_hosts", "test_provision", "test_firewall")
@@ -111,3 +127,43 @@ def machine(provisioned: Lab) -> Callable[[str], Machine]:
         return testinfra.get_host(f"ssh://{host}", ssh_config=str(config), controlpersist=5, sudo=True)
 
     return look
+
+
+@pytest.fixture(scope="session")
+def urls(provisioned: Lab) -> list[str]:
+    """The app at both load balancers."""
+    seen = snapshot.read(Store.open())
+    addresses = {host.name: host.address for host in seen.hosts}
+    placement = next(row for row in seen.placements if (row.app, row.env) == ("demo", "prod"))
+    return [f"http://{addresses[lb]}:{placement.lb_port}/" for lb in placement.lbs]
+
+
+@pytest.fixture(scope="session")
+def built(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two good releases, and what is made of the first to be no good: see ``rolling.BROKEN``."""
+    for tag in (FIRST, SECOND):
+        done = drcloud("build", "demo", "--tag", tag, "--source", str(provisioned.checkout / "apps/demo"))
+        assert done.returncode == 0, said(done)
+    endpoint = snapshot.read(Store.open()).registries[0].endpoint
+    base = f"BASE={endpoint}/dianrong/demo:{FIRST}"
+    for tag in (SICK, LATE, PICKY):
+        source = tmp_path_factory.mktemp(tag)
+        (source / "Dockerfile").write_text(BROKEN[tag], encoding="utf-8")
+        done = drcloud("build", "demo", "--tag", tag, "--source", str(source), "--build-arg", base)
+        assert done.returncode == 0, said(done)
+
+
+@pytest.fixture
+def on_first(built: None) -> None:
+    """All hosts run the first release."""
+    if tags() != dict.fromkeys(HOSTS, FIRST):
+        done = deploy(FIRST)
+        assert done.returncode == 0, said(done)
+
+
+@pytest.fixture
+def locks_are_free(built: None) -> Iterator[None]:
+    """Whatever happened in a test, nobody is left holding a lock."""
+    yield
+    # A playbook's heartbeat gives back a moment after it; what is left to expire takes 30 seconds.
+    wait_for(lambda: not leases.held(Store.open()), 20)

@@ -31,6 +31,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 HOST, CLIENT, NO_ROUTER = "dk-02", "bastion-01", "infra-01"
 CONVERGE = "molecule/bridge_network/converge.yml"
 GUARD = "/var/lib/drcloud/guard/network"
+IPV6 = "fd00:d0c:6::/64"
 UPLINK = {"name": "br0", "mode": "uplink", "nic": "eth0"}
 # A container with the host's own programs: nothing is pulled.
 SERVE = (
@@ -175,6 +176,32 @@ def test_other_networks_have_published_ports_and_the_way_out(
     # What the operator has in DOCKER-USER stays, and comes first.
     rules = site.host.check_output("iptables -S DOCKER-USER").splitlines()
     assert rules[-2:] == ["-A DOCKER-USER -j DRCLOUD-br0", "-A DOCKER-USER -j RETURN"]
+
+
+@pytest.mark.lab_slow
+def test_a_bridge_with_ipv6_and_an_mtu_of_its_own(site: Site, serve) -> None:
+    site.disturbed = True
+    bridge = {"name": "six", "mode": "nat", "ipv6": IPV6, "mtu": 1400}
+    try:
+        done = site.converge(bridge)
+        assert done.returncode == 0, done.stdout
+        assert "changed=0" in site.converge(bridge).stdout
+        serve("drc-test-six", "--network six")
+        inspected = json.loads(site.host.check_output("docker inspect drc-test-six"))[0]
+        seen = inspected["NetworkSettings"]["Networks"]["six"]
+        address, network = ipaddress.ip_address(seen["GlobalIPv6Address"]), ipaddress.ip_network(IPV6)
+        assert address in network
+        assert ipaddress.ip_address(seen["IPv6Gateway"]) == network[1]
+        inside = "docker exec drc-test-six cat /sys/class/net/eth0/mtu"
+        assert site.host.check_output(inside) == "1400"
+        serve6 = "docker exec --detach drc-test-six /usr/bin/python3 -m http.server --bind :: 8081"
+        site.host.check_output(serve6)
+        assert fetched(site.host, f"[{address}]", 8081)
+        site.host.check_output("docker rm --force drc-test-six")
+    finally:
+        done = site.converge(absent=["six"])
+    assert done.returncode == 0, done.stdout
+    assert "six" not in site.host.check_output("docker network ls --format '{{.Name}}'").splitlines()
 
 
 def test_what_is_so_already_stays(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""An engine from an apt repository of its own at a pinned version: signed, over TLS, and back again."""
+"""Where an engine comes from: an apt repository of its own at a pinned version, and proxies on the way."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from testinfra.host import Host as Machine
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _certificates
-from drcloud.cmdb import reading
+from drcloud.cmdb import reading, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.lab import material
 from drcloud.lab.identity import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.lab_slow]
 Play = Callable[..., subprocess.CompletedProcess[str]]
-HOST, PORT = "dk-01", 8443
+HOST, PORT, PROXY_PORT = "dk-01", 8443, 3128
 NOW = datetime.datetime.now(datetime.UTC)
 PLACE = "/var/tmp/drc-test-repository"
 ROLE = f"""
@@ -55,6 +55,20 @@ context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("{PLACE}.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
+"""
+# Says no to everything, and remembers what it was asked.
+PROXY = f"""
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open("{PLACE}.asked", "a") as asked:
+            asked.write(self.requestline + "\\n")
+        self.send_error(403)
+
+    do_HEAD = do_CONNECT = do_GET
+
+http.server.ThreadingHTTPServer(("", {PROXY_PORT}), Handler).serve_forever()
 """
 SLEEP = (
     "tar --create --dereference --directory / --file - bin/sleep lib64/ld-linux-x86-64.so.2 "
@@ -195,4 +209,57 @@ def test_an_engine_comes_from_a_repository_at_its_pinned_version_and_goes_back(
         "apt.conf.d/80drcloud-engine",
     ):
         assert not host.file(f"/etc/apt/{path}").exists
+    assert host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages") == container
+
+
+@pytest.fixture
+def proxy(machine: Callable[[str], Machine], provisioned: Lab) -> Iterator[str]:
+    """The URL of a proxy that refuses everything and writes down what it was asked."""
+    host = machine(HOST)
+    put(host, f"{PLACE}.py", PROXY)
+    host.check_output(f"systemd-run --unit drc-test-proxy python3 {PLACE}.py")
+    yield f"http://{address()}:{PROXY_PORT}"
+    host.check_output("systemctl stop drc-test-proxy")
+    host.check_output(f"rm -f {PLACE}.py {PLACE}.asked")
+
+
+def asked(host: Machine, command: str) -> str:
+    """Run a command that fails, and return what the proxy was asked for by it."""
+    host.check_output(f": > {PLACE}.asked")
+    assert host.run(command).failed
+    return str(host.check_output(f"cat {PLACE}.asked"))
+
+
+def test_apt_and_the_engine_go_through_their_proxies_but_not_to_what_is_near(
+    proxy: str, container: str, machine: Callable[[str], Machine], engine: Play
+):
+    host = machine(HOST)
+    own = "/var/tmp/drc-test-lists"
+    lists = f"-o APT::Update::Error-Mode=any -o Acquire::Retries=0 -o Dir::State::lists={own}"
+    # A source of our own: whoever answers there is the proxy, or nobody.
+    source = "deb [trusted=yes] http://mirror.example.org/debian ./"
+    only = f"-o Dir::Etc::sourcelist={PLACE}.list -o Dir::Etc::sourceparts=/dev/null"
+    update = f"mkdir -p {own}/partial && apt-get update {lists} {only}"
+    registry = snapshot.read(Store.open()).registries[0].endpoint
+    put(host, f"{PLACE}.list", source + "\n")
+    far, near = "registry.example.org/team/app:1", f"{registry}/drc-test/nothing:1"
+    try:
+        done = engine(docker_engine_apt_proxy=proxy, docker_engine_https_proxy=proxy)
+        assert done.returncode == 0, done.stdout
+        assert "GET http://mirror.example.org/debian/" in asked(host, update)
+        assert "CONNECT registry.example.org:443" in asked(host, f"docker pull {far}")
+        assert asked(host, f"docker pull {near}") == ""
+        again = engine(docker_engine_apt_proxy=proxy, docker_engine_https_proxy=proxy)
+        assert "changed=0" in again.stdout
+
+        direct = {"docker_engine_apt_direct": ["mirror.example.org"]}
+        done = engine(docker_engine_apt_proxy=proxy, docker_engine_https_proxy=proxy, **direct)
+        assert done.returncode == 0, done.stdout
+        assert asked(host, update) == ""
+    finally:
+        host.run(f"rm -rf {PLACE}.list {own}")
+        assert engine().returncode == 0
+    assert not host.file("/etc/apt/apt.conf.d/80drcloud-engine").exists
+    assert asked(host, f"docker pull {far}") == ""
+    # Live-restore: the container did not notice.
     assert host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages") == container

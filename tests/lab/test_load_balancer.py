@@ -102,11 +102,11 @@ def apply(play: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     home = tmp_path_factory.mktemp("role")
     (home / "role.yml").write_text(ROLE, encoding="utf-8")
 
-    def run(*pools: dict[str, object]) -> subprocess.CompletedProcess[str]:
+    def run(*pools: dict[str, object], **variables: object) -> subprocess.CompletedProcess[str]:
         given = (
             {"load_balancer_pools": "{{ dr_lb_pools + probe_pools }}", "probe_pools": pools} if pools else {}
         )
-        (home / "pools.json").write_text(json.dumps(given), encoding="utf-8")
+        (home / "pools.json").write_text(json.dumps(given | variables), encoding="utf-8")
         return play(str(home / "role.yml"), "-e", f"@{home / 'pools.json'}")
 
     return run
@@ -520,6 +520,54 @@ def test_statistics_are_read_only(on: Run, addresses: dict[str, str]) -> None:
     with urllib.request.urlopen(change, timeout=5) as told:
         assert "DENY" in told.url
     assert set(states(on, "lb-01").values()) == {0}
+
+
+@pytest.mark.lab_slow
+def test_a_pool_of_mode_tcp_passes_on_what_it_gets(apply: Run, pool: dict[str, object], vip: str) -> None:
+    """At the port that has TLS otherwise, which the edge lets pass."""
+    plain = {"vip": "www", "address": vip, "port": VIP_PORT, "certificate": None}
+    tcp = {**pool, "name": "bytes_qa", "mode": "tcp", "port": 8182, "binds": [{**plain, "port": TLS_PORT}]}
+    done = apply({**pool, "binds": [plain]}, tcp)
+    assert done.returncode == 0, done.stdout
+    try:
+        seen = wait_for(lambda: answer(f"http://{vip}:{TLS_PORT}/"), 40)
+        assert isinstance(seen, dict)
+        assert seen["version"] in PORTS
+        # Where requests are read, the header says http.
+        assert seen["proto"] is None
+    finally:
+        done = apply(pool)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.lab_slow
+def test_only_who_knows_the_password_has_a_say_in_who_holds_the_address(
+    apply: Run, pool: dict[str, object], on: Run, vip: str, served: str, tmp_path: Path
+) -> None:
+    """One of them gets another password: each then hears of nobody, and both hold the address."""
+    secret, stranger = "s3cret-1", "s3cret-2"
+    file = tmp_path / "password"
+    file.write_text(f"{secret}\n", encoding="utf-8")
+    reference = {"load_balancer_vrrp_password": f"file:{file}"}
+    place = "/etc/keepalived/drcloud-password.conf"
+    try:
+        done = apply(pool, **reference)
+        assert done.returncode == 0, done.stdout
+        assert secret not in done.stdout
+        lb = holder(on, vip)
+        assert on(lb, f"sudo stat --format %a {place}").stdout.strip() == "600"
+        assert apply(pool, **reference).stdout.count("changed=0") == len(LBS)
+        under_load(served, lambda: (on(lb, "sudo systemctl stop haproxy"), moved(on, vip, other(lb))))
+        on(lb, "sudo systemctl start haproxy")
+        holder(on, vip)
+
+        on(lb, f"sudo sed --in-place s/{secret}/{stranger}/ {place} && sudo systemctl restart keepalived")
+        wait_for(lambda: holders(on, vip) == list(LBS), 30)
+    finally:
+        done = apply(pool)
+        assert done.returncode == 0, done.stdout
+    holder(on, vip)
+    assert on("lb-01", f"sudo test -e {place}").returncode == 1
 
 
 @pytest.mark.lab_slow

@@ -3,126 +3,62 @@
 from __future__ import annotations
 
 import itertools
-import json as jsonlib
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from drcloud.cli import names
-from drcloud.cli.playbook import print_document, run_playbook
+from drcloud.cli import names, roll
+from drcloud.cli.playbook import print_document
 from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
-from drcloud.delivery import ledger
 from drcloud.delivery import status as statuses
-from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.status import StatusRow
-from drcloud.runs import RunOutcome
+from drcloud.delivery.wish import Wish
+from drcloud.errors import InvalidInputError
 
-PLAYBOOK = "dianrong.cloud.deploy"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-GOOD = ("ok", "done", "unchanged", "succeeded", "nothing-to-do")
+GOOD = ("ok",)
 
 
-def deploy(
+def deploy(  # noqa: PLR0913 - the options of the command
     app: Annotated[
         str, typer.Argument(help="The app, as the CMDB names it.", autocompletion=names.of("app"))
     ],
     tag: Annotated[
-        str, typer.Argument(help="The tag; asked of the registry once.", autocompletion=names.tags)
-    ],
-    env: Annotated[
-        str,
-        typer.Option(
-            "--env",
-            help="The environment, as in prod.",
-            show_default=False,
-            autocompletion=names.of("environment"),
+        str | None,
+        typer.Argument(
+            help="The tag; asked of the registry once. Not needed with --resume.", autocompletion=names.tags
         ),
-    ],
-    limit: Annotated[
-        str | None, typer.Option("--limit", "-l", help="Only these hosts, as in dk-01,dk-02.")
     ] = None,
-    inventory: Annotated[
-        list[str] | None, typer.Option("--inventory", "-i", help="An inventory source; default: the CMDB.")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", "-C", help="Touch nothing, tell what would be.")] = False,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=1, help="Seconds until it is stopped.")
-    ] = None,
+    *,
+    env: roll.EnvOption,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last deployment that did not come to its end.")
+    ] = False,
+    limit: roll.LimitOption = None,
+    inventory: roll.InventoryOption = None,
+    check: roll.CheckOption = False,
+    timeout: roll.TimeoutOption = None,
     json: JsonOption = False,
 ) -> int:
     """Roll a release over the hosts of an app, behind its load balancers.
 
-    The tag is resolved to a digest once. The roll stops at the first host that fails, and that host is
+    The tag is resolved to a digest once. Where the app does not work the roll stops, and every host is put
     back on what it ran before. A second time there is nothing to do.
     """
-    from drcloud.delivery import target  # late, for it brings the HTTP client
-
-    store = Store.open()
-    only = [name.strip() for name in (limit or "").split(",") if name.strip()]
-    # What is wrong with the input is said here in one sentence, before a playbook starts.
-    target.resolve(target.find(store, app, env, only), tag)
-    variables: dict[str, Any] = {"app": app, "tag": tag, "env": env, **({"only": only} if only else {})}
-    with tempfile.TemporaryDirectory(prefix="drcloud-deploy-") as directory:
-        plan = Path(directory) / "plan.json"
-        outcome = run_playbook(
-            PLAYBOOK,
-            inventory=tuple(inventory or ()),
-            extra_vars={**variables, "plan_file": str(plan)},
-            recorded=tuple(variables),
-            check=check,
-            timeout=timeout,
-            json=json,
-            store=store,
+    if resume and tag is not None:
+        raise InvalidInputError(
+            "--resume goes on with the digest of the deployment that was cut short: leave the tag out"
         )
-        planned = jsonlib.loads(plan.read_text(encoding="utf-8")) if plan.exists() else None
-    found = ledger.of_run(store, outcome.uid)
-    if json:
-        print_document({**_document(outcome, found), "plan": planned})
-    elif found is not None:
-        _tell(found)
-    elif planned is not None:
-        _tell_plan(planned)
-    return outcome.exit_code
-
-
-def _document(outcome: RunOutcome, found: ledger.DeploymentRow | None) -> dict[str, Any]:
-    return {"run": outcome.document(), "deployment": found.as_document() if found else None}
-
-
-def _tell(found: ledger.DeploymentRow) -> None:
-    console = Console(highlight=False)
-    style = "green" if found.state in GOOD else "red"
-    console.print(f"[{style}]{escape(found.reason)}[/]", soft_wrap=True)
-    console.print(f"  {found.digest}, revision {found.revision[:8]}", soft_wrap=True)
-    for step in found.steps:
-        _tell_logs(console, step)
-
-
-def _tell_plan(planned: dict[str, Any]) -> None:
-    """Show what a roll would do, in its order."""
-    table = Table(title="A roll would", title_justify="left", title_style="bold")
-    for name in ("Batch", "Host", "Step", "Because it"):
-        table.add_column(name)
-    for step in planned["steps"]:
-        batch = "-" if step["batch"] < 0 else str(step["batch"] + 1)
-        table.add_row(batch, escape(step["host"]), step["action"], escape(step["reason"]))
-    screen().print(table)
-
-
-def _tell_logs(console: Console, step: StepRow) -> None:
-    logs = step.detail.get("logs") or []
-    if logs:
-        console.print(f"  the last lines of the new instance on {step.host}:")
-    for line in logs:
-        console.print(f"    {escape(line)}", style="dim", soft_wrap=True)
+    if not resume and tag is None:
+        raise InvalidInputError(f"say which tag of {app} to deploy, or --resume to go on with a deployment")
+    wish = Wish(app, env, tag or "", roll.hosts(limit), "resume" if resume else "deploy")
+    options = roll.Options(tuple(inventory or ()), check, timeout, json)
+    return roll.run(wish, "dianrong.cloud.deploy", options)
 
 
 def status(

@@ -17,6 +17,7 @@ from drcloud.cli import (
     lab,
     logs,
     release,
+    rollback,
     run,
     runs,
     schedule,
@@ -44,6 +45,7 @@ app.command("init")(cmdb.init)
 app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
 app.command("deploy")(deploy.deploy)
+app.command("rollback")(rollback.rollback)
 app.command("status")(deploy.status)
 app.command("logs")(logs.logs)
 app.command("run")(run.run)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from drcloud.delivery.target import Target
 
 StepState = Literal["done", "failed", "reverted", "unreachable", "skipped", "unchanged", "pending"]
-DeploymentState = Literal["succeeded", "failed", "lost", "nothing-to-do"]
+DeploymentState = Literal["succeeded", "failed", "reverted", "lost", "nothing-to-do"]
 BAD = ("failed", "reverted", "unreachable")
 
 
@@ -43,6 +43,11 @@ class StepRow:
     slot: str | None
     previous: str | None
     detail: dict[str, Any]
+
+    @property
+    def put_back(self) -> bool:
+        """Tell whether nothing was wrong here, and it went back because of another host."""
+        return bool(self.detail.get("put_back"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ class DeploymentRow:
         return asdict(self)
 
 
-def open_deployment(store: Store, target: Target, run: str | None, uid: str | None = None) -> str:
+def open_deployment(
+    store: Store, target: Target, run: str | None, uid: str | None = None, kind: str = "deploy"
+) -> str:
     """Write a deployment with one pending step per host; return its id.
 
     Deployments of the same app and environment that still count as running are marked lost: the lock
@@ -79,7 +86,7 @@ def open_deployment(store: Store, target: Target, run: str | None, uid: str | No
             digest=target.digest,
             revision=target.revision,
             spec_version=target.spec_version,
-            plan={},
+            plan={"kind": kind},
             actor=actors.current(),
             run_uid=run,
         )
@@ -96,7 +103,7 @@ def write_plan(store: Store, uid: str, plan: Plan) -> None:
     """Put the plan into the ledger: order, batches, what each host ran before, and why."""
     with store.operate() as session:
         row = _deployment(session, uid)
-        row.plan = plan.as_document()
+        row.plan = {**plan.as_document(), "kind": row.plan.get("kind", "deploy")}
         steps = {step.host.name: step for step in row.steps}
         for planned in plan.steps:
             step = steps[planned.host]
@@ -107,10 +114,12 @@ def write_plan(store: Store, uid: str, plan: Plan) -> None:
                 step.state = "unchanged"
 
 
-def claim(store: Store, uid: str, host: str, token: int) -> None:
-    """Claim a host's step; LockedError where it is not pending or a newer token was here."""
+def claim(
+    store: Store, uid: str, host: str, token: int, expected: tuple[StepState, ...] = ("pending",)
+) -> None:
+    """Claim a host's step; LockedError where it is not as expected or a newer token was here."""
     with store.operate() as session:
-        won = _set(session, uid, host, token, ("pending",), {"state": "claimed"})
+        won = _set(session, uid, host, token, expected, {"state": "claimed"})
         if not won:
             raise LockedError(
                 f"the step of host {host} in deployment {uid} is not free: another controller took it"
@@ -133,6 +142,20 @@ def commit(
             raise LockedError(
                 f"the step of host {host} in deployment {uid} was taken over by another controller"
             )
+
+
+def fail(
+    store: Store,
+    uid: str,
+    host: str,
+    token: int,
+    state: StepState,
+    detail: Mapping[str, Any],
+    expected: tuple[StepState, ...] = ("done",),
+) -> bool:
+    """Record that a host which was done turned out not to be; return whether its step was as expected."""
+    with store.operate() as session:
+        return _set(session, uid, host, token, expected, {"state": state, "detail": dict(detail)})
 
 
 def first_bad(store: Store, uid: str) -> StepRow | None:

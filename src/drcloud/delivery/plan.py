@@ -19,12 +19,13 @@ CANARY = 1
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a host said before anything was touched."""
+    """What a host said before anything was touched; ``changes`` tell what the new revision changes there."""
 
     host: str
     rack: str | None
     running: str | None
     healthy: bool
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Step:
     action: Action
     previous: str | None
     reason: str
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def _step(host: Prepared, position: int, batch: int) -> Step:
     if host.running is None:
         return Step(host.host, position, batch, "first", None, "runs nothing of this app yet")
     reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
-    return Step(host.host, position, batch, "replace", host.running, reason)
+    return Step(host.host, position, batch, "replace", host.running, reason, host.changes)
 
 
 def _batch_size(placed: int, batch: int, needed: int) -> int:

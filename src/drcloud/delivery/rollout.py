@@ -13,11 +13,14 @@ from typing import Any
 
 from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, ledger
+from drcloud.delivery import haproxy, ledger, stable
+from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.plan import Plan, Prepared, plan
-from drcloud.delivery.target import Target, find, resolve
+from drcloud.delivery.slots import LIVE
+from drcloud.delivery.target import Target, find, recorded, resolve
+from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, UnreachableError
 from drcloud.exitcodes import ExitCode, most_serious
 
@@ -57,36 +60,37 @@ def lock_name(app: str, env: str) -> str:
     return f"app:{app}@{env}"
 
 
-def begin(
-    store: Store,
-    app: str,
-    tag: str,
-    env: str,
-    *,
-    only: Sequence[str] = (),
-    run: str | None = None,
-    controller: int,
-    check: bool = False,
-) -> Begun:
+def begin(store: Store, wish: Wish, *, run: str | None = None, controller: int, check: bool = False) -> Begun:
     """Find everything out, take the locks, and open the deployment; leave nothing behind on failure.
 
     ``controller`` is the pid of the process that the locks live and die with.
     """
-    target = resolve(find(store, app, env, only), tag)
+    target, kind = aim(store, wish)
     if check:
         return Begun(target, "", 0)
     uid = str(uuid.uuid4())
     holder = run or uid
-    tokens = leases.acquire(
-        store, _locks(target), holder=holder, purpose=f"deploy {app} {tag} to {env}", ttl=heartbeat.TTL
-    )
+    purpose = f"{kind} {target.app} {target.tag} to {target.env}"
+    tokens = leases.acquire(store, _locks(target), holder=holder, purpose=purpose, ttl=heartbeat.TTL)
     try:
-        ledger.open_deployment(store, target, run, uid)
+        ledger.open_deployment(store, target, run, uid, kind)
         heartbeat.start(store, holder, controller)
     except BaseException:
         leases.release(store, holder)
         raise
-    return Begun(target, uid, tokens[lock_name(app, env)])
+    return Begun(target, uid, tokens[lock_name(target.app, target.env)])
+
+
+def aim(store: Store, wish: Wish) -> tuple[Target, str]:
+    """Return what a wish comes to, and its kind: the registry is asked for a deploy only."""
+    wanted = find(store, wish.app, wish.env, wish.only)
+    if wish.way == "deploy":
+        return resolve(wanted, wish.tag), stable.DEPLOY
+    what, past = f"{wish.app} in {wish.env}", stable.recorded(store, wish.app, wish.env)
+    if wish.way == "rollback":
+        return recorded(store, wanted, stable.back(past, what, wish.tag or None)), stable.ROLLBACK
+    found = stable.unfinished(past, what)
+    return recorded(store, wanted, found), found.kind
 
 
 def _locks(target: Target) -> list[tuple[str, bool]]:
@@ -105,7 +109,8 @@ def make_plan(
     _refuse_troubled(store, begun, reports)
     check_pools(begun.target, pools)
     target = begun.target
-    hosts = [_prepared(target, report, pools) for report in reports]
+    changes = _changes(store, target, reports) if store is not None else {}
+    hosts = [_prepared(target, report, pools, changes) for report in reports]
     made = plan(
         hosts,
         target.revision,
@@ -131,16 +136,36 @@ def check_pools(target: Target, pools: Mapping[str, Pool]) -> None:
             )
 
 
-def _prepared(target: Target, report: Report, pools: Mapping[str, Pool]) -> Prepared:
+def _changes(store: Store, target: Target, reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
+    """Return what the new revision changes, by the revision that runs, where the ledger knows that one."""
+    seen = {found["revision"] for report in reports for found in _live(target, report)}
+    past = stable.recorded(store, target.app, target.env)
+    known = {item.revision: item for item in past if item.revision in seen - {target.revision}}
+    wanted = find(store, target.app, target.env, list(target.hosts)) if known else None
+    return {
+        revision: tuple(differences(recorded(store, wanted, item), target))
+        for revision, item in known.items()
+        if wanted is not None
+    }
+
+
+def _live(target: Target, report: Report) -> list[Mapping[str, Any]]:
     mine = [i for i in report.instances if (i["app"], i["env"]) == (target.app, target.env)]
-    running = [i for i in mine if i["status"] == "running"]
+    return [i for i in mine if i["status"] in LIVE]
+
+
+def _prepared(
+    target: Target, report: Report, pools: Mapping[str, Pool], changes: Mapping[str, tuple[str, ...]]
+) -> Prepared:
+    running = _live(target, report)
     # Two run after a crash in mid-switch: the host is not done, whatever they are.
     settled = len(running) == 1 and all(_serves(report.host, running[0], pool) for pool in pools.values())
     return Prepared(
         host=report.host,
         rack=target.hosts[report.host].rack,
         running=running[0]["revision"] if running else None,
-        healthy=settled and running[0]["health"] == "healthy",
+        healthy=settled and (running[0]["status"], running[0]["health"]) == ("running", "healthy"),
+        changes=changes.get(running[0]["revision"], ()) if running else (),
     )
 
 
@@ -176,6 +201,54 @@ def finish(store: Store, begun: Begun, run: str | None, trouble: str = "", code:
     return verdict
 
 
+def fallen(begun: Begun, steps: Sequence[StepRow], pools: Mapping[str, Pool]) -> dict[str, str]:
+    """Return the hosts that were switched and no longer serve, each with where that shows."""
+    done = [step.host for step in steps if step.state == "done"]
+    return {
+        host: f"fell out of service at load balancer {lb} after it was switched"
+        for lb, pool in sorted(pools.items(), reverse=True)
+        for host in done
+        if host not in haproxy.hosts_in_service(pool)
+    }
+
+
+def way_back(store: Store, begun: Begun) -> dict[str, Begun]:
+    """Return the hosts that are to be put back, each with the revision it goes back to.
+
+    Only the failure of an app is a reason: another image can mend it. A host, a registry or a load balancer
+    that fails stops the roll, and what was rolled stays. A rollback is never rolled back.
+    """
+    target = begun.target
+    past = stable.recorded(store, target.app, target.env)
+    mine = next(item for item in past if item.deployment == begun.deployment)
+    steps = ledger.steps(store, begun.deployment)
+    if mine.kind == stable.ROLLBACK or not any(_is_app_failure(step) for step in steps):
+        return {}
+    proven = any(item.is_stable and item.revision == target.revision for item in past)
+    wanted = find(store, target.app, target.env, list(target.hosts))
+    goals = {
+        step.host: stable.of_host(past, step.previous, target.revision)
+        for step in steps
+        if _is_on_it(step, proven=proven)
+    }
+    return {
+        host: Begun(recorded(store, wanted, goal), begun.deployment, begun.token)
+        for host, goal in goals.items()
+        if goal is not None
+    }
+
+
+def _is_on_it(step: StepRow, *, proven: bool) -> bool:
+    """Tell whether a host may run what failed; ``unchanged`` ones got it from a deployment cut short."""
+    if step.state == "unchanged":
+        return not proven
+    return step.state == "done" or (step.state == "failed" and _is_app_failure(step))
+
+
+def _is_app_failure(step: StepRow) -> bool:
+    return step.state in ("failed", "reverted") and step.detail.get("kind") == "app"
+
+
 def decide(
     target: Target, steps: Sequence[StepRow], trouble: str = "", code: ExitCode = ExitCode.FAILED
 ) -> Verdict:
@@ -183,10 +256,11 @@ def decide(
     what = f"{target.app} {target.tag} in {target.env}"
     if trouble:
         return Verdict("failed", trouble, code)
-    bad = [step for step in steps if step.state in ledger.BAD]
+    bad = [step for step in steps if step.state in ledger.BAD and not step.put_back]
     if bad:
         codes = [CODES.get(step.state, ExitCode.FAILED) for step in bad]
-        return Verdict("failed", _stopped(what, steps, bad), most_serious(codes))
+        state = "reverted" if _all_as_before(steps) else "failed"
+        return Verdict(state, _stopped(what, steps, bad), most_serious(codes))
     open_steps = [step.host for step in steps if step.state in ("pending", "claimed", "skipped")]
     if open_steps:
         message = f"{what}: the roll did not get to {', '.join(open_steps)}; run it again to continue"
@@ -197,15 +271,23 @@ def decide(
     return Verdict("succeeded", f"{what}: rolled to {len(done)} of {len(steps)} hosts", ExitCode.OK)
 
 
+def _all_as_before(steps: Sequence[StepRow]) -> bool:
+    return all(step.state in ("reverted", "pending", "skipped", "unchanged") for step in steps)
+
+
 def _stopped(what: str, steps: Sequence[StepRow], bad: Sequence[StepRow]) -> str:
     sentences = [
         f"{step.host} {_ended(step)}: {step.detail.get('reason', 'no reason recorded')}" for step in bad
     ]
-    done = [step.host for step in steps if step.state == "done"]
-    untouched = [step.host for step in steps if step.state in ("pending", "skipped")]
-    new = f"on the new revision: {', '.join(done)}" if done else "no host is on the new revision"
-    rest = f"; untouched: {', '.join(untouched)}" if untouched else ""
-    return f"{what}: stopped at {'; '.join(sentences)} ({new}{rest})"
+    parts = {
+        "put back": [step.host for step in steps if step.state == "reverted" and step.put_back],
+        "on the new revision": [step.host for step in steps if step.state == "done"],
+        "untouched": [step.host for step in steps if step.state in ("pending", "skipped")],
+    }
+    told = [f"{name}: {', '.join(hosts)}" for name, hosts in parts.items() if hosts]
+    if not parts["on the new revision"]:
+        told.insert(0, "no host is on the new revision")
+    return f"{what}: stopped at {'; '.join(sentences)} ({'; '.join(told)})"
 
 
 def _ended(step: StepRow) -> str:

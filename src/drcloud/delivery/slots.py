@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SLOTS = ("a", "b")
+# Of a container's states (Engine API 1.41), those in which it holds its port or will again by itself.
+LIVE = ("running", "restarting", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Seen:
             name=instance["name"],
             slot=instance["slot"],
             revision=instance["revision"],
-            running=instance["status"] == "running",
+            running=instance["status"] in LIVE,
             deployment=instance.get("deployment", ""),
             created=instance.get("created", ""),
         )

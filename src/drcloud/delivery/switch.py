@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from drcloud.delivery import haproxy
 from drcloud.delivery.haproxy import Pool, Server
-from drcloud.delivery.slots import Decision, Seen, decide
+from drcloud.delivery.slots import LIVE, Decision, Seen, decide
 from drcloud.errors import DrcloudError, UnreachableError
 from drcloud.exitcodes import ExitCode
 
@@ -68,7 +68,11 @@ class BalancersPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one host's step needs to know. ``instances`` are all on the host, of other apps too."""
+    """What one host's step needs to know. ``instances`` are all on the host, of other apps too.
+
+    With ``keep`` an instance of the revision that runs already is given its traffic and nothing else is
+    done: going back must not replace what never left.
+    """
 
     host: str
     app: str
@@ -81,6 +85,7 @@ class Order:
     stable: str | None = None
     drain_timeout: float = 30.0
     join_timeout: float = 20.0
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class Switch:
         running = [
             Seen.of(found).slot
             for found in self._order.instances
-            if (found["app"], found["env"]) == mine and found["status"] == "running"
+            if (found["app"], found["env"]) == mine and found["status"] in LIVE
         ]
         try:
             for slot in running:
@@ -172,7 +177,8 @@ class Switch:
         for leftover in decision.leftovers:
             self._vacate(leftover.slot, self._host.remove)
         current = decision.current
-        if current is not None and current.revision == self._order.revision and decision.leftovers:
+        settled = self._order.keep or bool(decision.leftovers)
+        if current is not None and current.revision == self._order.revision and settled:
             self._put(current.slot, "ready")
             return self._ended("done", {"reason": "finished what an earlier roll had begun"}, current.slot)
         self._begin(decision.free)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
+from drcloud.delivery.stable import Recorded
 from drcloud.errors import InvalidInputError, NotFoundError
 
 ROLLABLE = "active"
@@ -117,6 +119,15 @@ def resolve(wanted: Wanted, tag: str) -> Target:
     with Registry.of(wanted.registry) as registry:
         digest = registry.digest(wanted.app.name, spec.image, tag)
     return target(wanted, tag, digest)
+
+
+def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:
+    """Return what a deployment rolled, on the hosts of today: its digest and settings, asked of nobody."""
+    with store.read() as session:
+        app = lookup.app(session, wanted.app.name)
+        document = next(row.document for row in app.specs if row.number == past.spec_version)
+    app_row = dataclasses.replace(wanted.app, spec=dict(document), spec_version=past.spec_version)
+    return target(dataclasses.replace(wanted, app=app_row), past.tag, past.digest)
 
 
 def target(wanted: Wanted, tag: str, digest: str) -> Target:

@@ -18,6 +18,7 @@ OPTIONS = dict.fromkeys(("nic", "slice", "gateway", "mtu", "ipv6"))
 RECORDED = json.loads((HERE / "recorded/ip-host.json").read_text("utf-8"))
 NAT = {f"{BRIDGE}.name": "apps", f"{BRIDGE}.enable_icc": "true"}
 SUBNET = ({"Subnet": "172.29.4.0/24", "Gateway": "172.29.4.1"},)
+SUBNET6 = {"Subnet": "fd00:172:29::/64", "Gateway": "fd00:172:29::1"}
 UPLINK = {
     f"{BRIDGE}.name": "br0",
     f"{BRIDGE}.inhibit_ipv4": "true",
@@ -30,6 +31,7 @@ NETWORKS = {
     "uplink": _bridges.Network("br0", "bridge", UPLINK, {LABEL: "uplink"}, (SLICE,)),
     "nat": _bridges.Network("apps", "bridge", NAT, {LABEL: "nat"}, SUBNET),
     "nat_mtu": _bridges.Network("apps", "bridge", {**NAT, MTU: "1400"}, {LABEL: "nat"}, SUBNET),
+    "nat_ipv6": _bridges.Network("apps", "bridge", NAT, {LABEL: "nat"}, (*SUBNET, SUBNET6), ipv6=True),
     "foreign": _bridges.Network("legacy", "bridge", {}, {}, ({"Subnet": "172.29.0.0/16"},)),
     "overlay": _bridges.Network("mesh", "overlay"),
 }

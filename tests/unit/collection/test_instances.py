@@ -177,3 +177,14 @@ def test_the_engine_logs_with_the_labels_that_the_central_log_files_by():
         "app", "env", "slot", "tag", "revision",
     ]  # fmt: skip
     assert set(config["Config"]["labels"].split(",")) <= set(marks)
+
+
+@pytest.mark.parametrize(
+    ("text", "available"),
+    [("MemTotal: 100 kB\nMemAvailable:   2048 kB\n", 2048 * 1024), ("MemTotal: 100 kB\n", None)],
+)
+def test_memory_that_may_be_used(tmp_path, text, available):
+    file = tmp_path / "meminfo"
+    file.write_text(text, encoding="ascii")
+    assert _instance.available_memory(str(file)) == available
+    assert _instance.available_memory(str(tmp_path / "none")) is None

@@ -9,16 +9,27 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import heartbeat, leases
+from drcloud.cmdb import heartbeat, leases, lookup
+from drcloud.cmdb.declared import AppSpecVersion
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.delivery import ledger, observe, rollout, status, target
 from drcloud.delivery.haproxy import Server
 from drcloud.delivery.rollout import Begun, Report
+from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
 from drcloud.exitcodes import ExitCode
 
-DIGEST = f"sha256:{'a' * 64}"
+DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+
+@pytest.fixture
+def earlier(store: Store) -> str:
+    """The revision of a deployment that succeeded; to be asked for before ``begun``."""
+    goal = target.target(target.find(store, "demo", "prod"), "v0", OTHER)
+    uid = ledger.open_deployment(store, goal, "run-0")
+    ledger.close(store, uid, "succeeded", "rolled")
+    return goal.revision
 
 
 @pytest.fixture
@@ -135,6 +146,7 @@ def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: 
         (["unchanged"] * 6, "nothing-to-do", ExitCode.OK),
         (["done"] * 5 + ["unchanged"], "succeeded", ExitCode.OK),
         (["done", "reverted"] + ["pending"] * 4, "failed", ExitCode.FAILED),
+        (["reverted"] + ["pending"] * 5, "reverted", ExitCode.FAILED),
         (["done", "unreachable"] + ["pending"] * 4, "failed", ExitCode.UNREACHABLE),
         (["done"] * 5 + ["pending"], "failed", ExitCode.FAILED),
     ],
@@ -167,6 +179,91 @@ def test_a_stopped_roll_says_who_runs_what(store: Store, begun: Begun) -> None:
     )
 
 
+def stop_at(store: Store, begun: Begun, host: str, kind: str) -> None:
+    """Let a roll switch every host before this one, and fail here."""
+    reports = [report(name, "old") for name in begun.target.hosts]
+    rollout.make_plan(store, begun, reports, {})
+    for step in ledger.steps(store, begun.deployment):
+        if step.host == host:
+            detail = {"reason": "HTTP 503", "kind": kind}
+            ledger.commit(store, begun.deployment, host, begun.token, "reverted", detail)
+            return
+        ledger.commit(store, begun.deployment, step.host, begun.token, "done", {})
+
+
+def test_where_nothing_was_stable_there_is_no_way_back(store: Store, begun: Begun) -> None:
+    stop_at(store, begun, "dk-05", "app")
+    assert rollout.way_back(store, begun) == {}
+
+
+def test_where_the_app_fails_every_switched_host_goes_back(store: Store, earlier: str, begun: Begun) -> None:
+    stop_at(store, begun, "dk-05", "app")
+    back = rollout.way_back(store, begun)
+    done = [step.host for step in ledger.steps(store, begun.deployment) if step.state == "done"]
+    assert sorted(back) == sorted(done)
+    assert {one.target.revision for one in back.values()} == {earlier}
+    assert {(one.deployment, one.token) for one in back.values()} == {(begun.deployment, begun.token)}
+    for host in done:
+        ledger.claim(store, begun.deployment, host, begun.token, ("done",))
+        detail = {"reason": "put back to v0", "put_back": True}
+        ledger.commit(store, begun.deployment, host, begun.token, "reverted", detail)
+    verdict = rollout.finish(store, begun, "run-1")
+    assert (verdict.state, verdict.exit_code) == ("reverted", ExitCode.FAILED)
+    assert verdict.message.startswith(
+        "demo v1 in prod: stopped at dk-05 (back on what it ran before): HTTP 503 "
+        "(no host is on the new revision; put back: "
+    )
+
+
+@pytest.mark.parametrize("kind", ["host", "registry", "balancer", "capacity"])
+def test_where_something_else_fails_what_was_rolled_stays(
+    store: Store, earlier: str, begun: Begun, kind: str
+) -> None:
+    stop_at(store, begun, "dk-05", kind)
+    assert rollout.way_back(store, begun) == {}
+
+
+def test_a_rollback_is_never_rolled_back(store: Store, earlier: str, begun: Begun) -> None:
+    stop_at(store, begun, "dk-05", "app")
+    with store.operate() as session:
+        mine = session.scalars(select(Deployment).where(Deployment.uid == begun.deployment)).one()
+        mine.plan = {**mine.plan, "kind": "rollback"}
+    assert rollout.way_back(store, begun) == {}
+
+
+def test_a_rollback_and_a_resume_ask_no_registry(store: Store, earlier: str, begun: Begun) -> None:
+    goal, kind = rollout.aim(store, Wish("demo", "prod", way="rollback"))
+    assert (goal.revision, goal.tag, kind) == (earlier, "v0", "rollback")
+    goal, kind = rollout.aim(store, Wish("demo", "prod", way="resume"))
+    assert (goal.revision, goal.tag, kind) == (begun.target.revision, "v1", "deploy")
+
+
+def test_a_rollback_has_the_settings_of_its_time(store: Store, earlier: str) -> None:
+    with store.write(reason="another port") as session:
+        app = lookup.app(session, "demo")
+        document = {**app.specs[-1].document, "port": 9090}
+        session.add(AppSpecVersion(app=app, number=2, document=document))
+        app.spec_version = 2
+    assert target.target(target.find(store, "demo", "prod"), "v0", OTHER).revision != earlier
+    goal, _kind = rollout.aim(store, Wish("demo", "prod", "v0", way="rollback"))
+    assert (goal.revision, goal.spec["port"], goal.spec_version) == (earlier, 8080, 1)
+
+
+def test_who_fell_out_of_service_after_it_was_switched(store: Store, begun: Begun) -> None:
+    names = [f"{host}_{slot}" for host in begun.target.hosts for slot in "ab"]
+    pool = {name: Server(name, name.endswith("a"), "ready", 0) for name in names}
+    down = {**pool, "dk-02_a": Server("dk-02_a", False, "ready", 0)}
+    for host in ("dk-01", "dk-02"):
+        ledger.commit(store, begun.deployment, host, begun.token, "done", {})
+    steps = ledger.steps(store, begun.deployment)
+    assert rollout.fallen(begun, steps, {"lb-01": pool, "lb-02": pool}) == {}
+    assert rollout.fallen(begun, steps, {"lb-01": pool, "lb-02": down}) == {
+        "dk-02": "fell out of service at load balancer lb-02 after it was switched"
+    }
+    assert ledger.fail(store, begun.deployment, "dk-02", begun.token, "failed", {"reason": "fell"})
+    assert not ledger.fail(store, begun.deployment, "dk-02", begun.token, "failed", {"reason": "again"})
+
+
 def test_a_deployment_whose_controller_died_is_lost(store: Store, begun: Begun) -> None:
     second = ledger.open_deployment(store, begun.target, "run-2")
     with pytest.raises(LockedError):
@@ -181,7 +278,7 @@ def test_the_second_of_two_deploys_is_told_who_holds_the_lock(
 ) -> None:
     monkeypatch.setattr(rollout, "resolve", lambda wanted, tag: begun.target)
     with pytest.raises(LockedError, match="app:demo@prod is locked by run-1 for deploy since"):
-        rollout.begin(store, "demo", "v1", "prod", run="run-2", controller=os.getpid())
+        rollout.begin(store, Wish("demo", "prod", "v1"), run="run-2", controller=os.getpid())
     with store.read() as session:
         assert len(session.scalars(select(Deployment)).all()) == 1
 

@@ -34,6 +34,8 @@ class ActionModule(ControllerAction):
         if self.check_mode:
             return {"changed": True, "step": "would be rolled"}
         store = open_store()
+        if ledger.first_bad(store, begun.deployment) is None:
+            _roll.record_fallen(self, store, begun, task_vars)
         bad = ledger.first_bad(store, begun.deployment)
         if bad is not None:
             return {"changed": False, "step": "skipped", "reason": f"the roll stopped at {bad.host}"}

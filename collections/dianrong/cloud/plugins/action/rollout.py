@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drCloud contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Begin, plan and finish a roll: the controller's part, beside the hosts' own steps."""
+"""Begin, plan, settle and finish a roll: the controller's part, beside the hosts' own steps."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 
 try:
     from drcloud.delivery import ledger, rollout
+    from drcloud.delivery.wish import Wish
     from drcloud.errors import DrcloudError, InvalidInputError
 except ImportError:
     rollout = None  # ControllerAction says what is missing.
 
 RUN = "DRCLOUD_RUN_ID"
+STATES = ("begun", "planned", "settled", "finished")
 
 
 class ActionModule(ControllerAction):
-    """Three calls per roll; the playbook ``deploy`` shows them in their places."""
+    """Four calls per roll; the playbook ``deploy`` shows them in their places."""
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Do the part that ``state`` names."""
         given = self.arguments(
-            state={"type": "str", "required": True, "choices": ["begun", "planned", "finished"]},
+            state={"type": "str", "required": True, "choices": list(STATES)},
             app={"type": "str"},
             tag={"type": "str"},
             env={"type": "str"},
             only={"type": "list", "elements": "str", "default": []},
+            way={"type": "str", "choices": ["deploy", "rollback", "resume"], "default": "deploy"},
             rollout={"type": "dict"},
             save={"type": "path"},
         )
@@ -40,17 +43,10 @@ class ActionModule(ControllerAction):
 
     def begun(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Find out what is wanted, take the locks and open the deployment."""
-        for name in ("app", "tag", "env"):
-            if not (given[name] or "").strip():
-                raise InvalidInputError(
-                    f"the variable {name} is missing: say what to deploy with -e {name}=…"
-                )
+        wish = _wish(given)
         begun = rollout.begin(
             open_store(),
-            given["app"],
-            given["tag"],
-            given["env"],
-            only=given["only"],
+            wish,
             run=os.environ.get(RUN),
             # The worker ends with its task; its parent is ansible-playbook, which lives as long as the roll.
             controller=os.getppid(),
@@ -85,6 +81,22 @@ class ActionModule(ControllerAction):
             "stable": ledger.stable(store, begun.target.app, begun.target.env),
         }
 
+    def settled(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Look at the load balancers once more, and say which hosts go back to what."""
+        begun = _roll.begun_of(given["rollout"])
+        if not begun.deployment:
+            return {"back": {}, "order": [], "serial": [1]}
+        store = open_store()
+        if any(step.state == "done" for step in ledger.steps(store, begun.deployment)):
+            _roll.record_fallen(self, store, begun, task_vars)
+        back = rollout.way_back(store, begun)
+        return {
+            "back": {host: _roll.document(one) for host, one in back.items()},
+            "order": list(back),
+            "serial": [begun.target.batch],
+            "msg": f"goes back: {', '.join(back)}" if back else "nothing goes back",
+        }
+
     def finished(self, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Decide how the roll ended, record it, give the locks back, and only then fail."""
         begun = _roll.begun_of(given["rollout"])
@@ -95,6 +107,14 @@ class ActionModule(ControllerAction):
         if verdict.exit_code:
             result.update(failed=True, dr_exit_code=int(verdict.exit_code))
         return result
+
+
+def _wish(given: dict[str, t.Any]) -> t.Any:
+    way = given["way"]
+    for name in ("app", "tag", "env") if way == "deploy" else ("app", "env"):
+        if not (given[name] or "").strip():
+            raise InvalidInputError(f"the variable {name} is missing: say what to {way} with -e {name}=…")
+    return Wish(given["app"], given["env"], given["tag"] or "", tuple(given["only"]), way)
 
 
 def _report(host: str, task_vars: dict[str, t.Any]) -> t.Any:

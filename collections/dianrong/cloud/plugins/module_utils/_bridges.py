@@ -384,6 +384,10 @@ def _differs(network, host):
     return not found or bool(_reasons(network, found[0]))
 
 
+def _family(subnet):
+    return ipaddress.ip_network(subnet["Subnet"]).version
+
+
 def _reasons(network, found):
     """Name what of an existing Docker network is not as wanted; none of it can be changed in place."""
     reasons = [
@@ -398,8 +402,12 @@ def _reasons(network, found):
         reasons.append(f"mode {found.labels.get(LABEL)} -> {network.labels[LABEL]}")
     if network.ipv6 != found.ipv6:
         reasons.append(f"ipv6 {found.ipv6} -> {network.ipv6}")
-    known = [{key: one[key] for key in IPAM if one.get(key)} for one in found.subnets]
     wanted = [dict(one) for one in network.subnets]
-    if wanted and wanted != known:
+    # Where no subnet of a family is asked for, Docker chose one, and that is as good as another.
+    families = {_family(one) for one in wanted}
+    known = [
+        {key: one[key] for key in IPAM if one.get(key)} for one in found.subnets if _family(one) in families
+    ]
+    if wanted != known:
         reasons.append(f"subnets {known} -> {wanted}")
     return reasons

@@ -88,16 +88,22 @@ class Engine:
             raise
         return True
 
+    def ask_registry(self, image, credentials):
+        """Ask the image's registry whether this host may have it, and pull nothing; RegistryError if not."""
+        path = f"/distribution/{quote(image)}/json"
+        try:
+            with self._response("GET", path, headers=_auth(credentials)) as answer:
+                answer.read()
+        except (EngineError, OSError, http.client.HTTPException) as error:
+            raise RegistryError(f"could not pull {image}: {error}") from error
+
     def pull(self, image, credentials):
         """Pull an image named by digest; RegistryError where that fails."""
         repository, _at, digest = image.partition("@")
-        headers = {}
-        if credentials:
-            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()
         query = {"fromImage": repository, "tag": digest}
         try:
             with self._response(
-                "POST", "/images/create", query, headers=headers, timeout=PULL_SILENCE
+                "POST", "/images/create", query, headers=_auth(credentials), timeout=PULL_SILENCE
             ) as answer:
                 for line in answer:
                     progress = json.loads(line)
@@ -161,6 +167,12 @@ class Engine:
         if response.status >= 400:
             raise EngineError(_said(response), response.status)
         return response
+
+
+def _auth(credentials):
+    if not credentials:
+        return {}
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()}
 
 
 def _said(response):

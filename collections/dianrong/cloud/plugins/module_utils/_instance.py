@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+# The states in which a container holds its port, or will again by itself (Engine API 1.41).
+LIVE = ("running", "restarting", "paused")
 LABEL = "com.dianrong.cloud."
 MARK = LABEL + "cmdb"
 KNOWN = ("app", "env", "tag", "digest", "revision", "deployment", "slot")
@@ -42,6 +44,7 @@ def describe(container):
         status=state.get("Status") or "unknown",
         health="unknown" if state.get("Running") else "stopped",
         created=container.get("Created") or "",
+        restarts=container.get("RestartCount") or 0,
         started_at=state.get("StartedAt") or "",
     )
     return document
@@ -102,6 +105,17 @@ def host_config(spec, bindings):
     return config
 
 
+def available_memory(path="/proc/meminfo"):
+    """Return the bytes that may be used without swapping (proc(5), MemAvailable), or None if nobody says."""
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0][1]) * 1024 if found else None
+
+
 def size(text):
     """Return bytes for a text like C(256m)."""
     unit = text[-1:].lower()
@@ -112,6 +126,6 @@ def size(text):
 
 def retired(instances, keep):
     """Return the stopped instances beyond the newest C(keep): what retention does not need."""
-    stopped = [instance for instance in instances if instance["status"] != "running"]
+    stopped = [instance for instance in instances if instance["status"] not in LIVE]
     stopped.sort(key=lambda instance: instance["created"], reverse=True)
     return stopped[keep:]

@@ -23,8 +23,9 @@ options:
   state:
     description:
       - V(observed) tells what is there.
-      - V(prepared) pulls the image and checks that the ports are free, unless a healthy instance of this
-        revision runs already.
+      - V(prepared) pulls the image and checks that ports and memory are free, unless a healthy instance of
+        this revision runs already. In check mode it asks the registry, with the host's credentials, whether
+        the image could be pulled.
       - V(started) starts an instance of the revision in O(slot) and waits until it is healthy.
       - V(stopped) stops the instance in O(slot), if one runs, and keeps it for going back.
       - V(absent) removes the instance in O(slot), running or not.
@@ -206,6 +207,7 @@ instances:
       revision: 5d41402a...
       status: running
       health: healthy
+      restarts: 0
 kind:
   description: Whose failure it was, V(app), V(host) or V(registry).
   returned: on failure
@@ -286,21 +288,37 @@ class Instances:
         """Pull the image and check the ports, unless there is nothing to start here."""
         if any(self.wanted(entry) and self.probe(entry["slot"]) is None for entry in self.of_app()):
             return
-        running = [entry["slot"] for entry in self.of_app() if entry["status"] == "running"]
+        running = [entry["slot"] for entry in self.of_app() if entry["status"] in _instance.LIVE]
         for slot, port in sorted(self.params["slots"].items()):
             if slot not in running:
                 self.require_free(port)
+        self.require_memory()
         if not self.engine.has_image(self.params["image"]):
             self.changes.append("pull {}".format(self.params["image"]))
-            if not self.dry:
-                self.pull()
+            self.pull()
+
+    def require_memory(self):
+        """Refuse where the new instance could not have what it may use while the old one still runs."""
+        limit = (self.params["spec"].get("resources") or {}).get("memory")
+        available = _instance.available_memory()
+        if limit and available is not None and available < _instance.size(limit):
+            raise InstanceError(
+                f"a new instance may use {limit} of memory next to the old one, "
+                f"and {available // 1024**2} MiB are available"
+            )
 
     def pull(self):
-        """Pull the image with the host's credentials; there is no other image to fall back to."""
+        """Pull the image with the host's credentials; there is no other image to fall back to.
+
+        In check mode the registry is asked, with the same credentials, and nothing is pulled.
+        """
+        image = self.params["image"]
+        auth = credentials(self.params["config_file"], image)
         try:
-            self.engine.pull(
-                self.params["image"], credentials(self.params["config_file"], self.params["image"])
-            )
+            if self.dry:
+                self.engine.ask_registry(image, auth)
+                return
+            self.engine.pull(image, auth)
         except RegistryError as error:
             raise InstanceError(str(error), "registry") from error
         if not self.engine.has_image(self.params["image"]):
@@ -337,9 +355,11 @@ class Instances:
         if self.dry:
             return None
         for entry in self.in_slot():
-            if entry["status"] == "running" or entry["name"] == name:
+            if entry["status"] in _instance.LIVE or entry["name"] == name:
                 self.engine.remove(entry["id"])
         self.require_free(self.port(self.params["slot"]))
+        if not self.engine.has_image(self.params["image"]):
+            self.pull()
         container = self.engine.create(name, self.payload())
         try:
             self.engine.start(container)
@@ -375,7 +395,7 @@ class Instances:
     def stopped(self):
         """Stop what runs in the slot, keep it, and let go of older ones."""
         with self.fence():
-            running = [entry for entry in self.in_slot() if entry["status"] == "running"]
+            running = [entry for entry in self.in_slot() if entry["status"] in _instance.LIVE]
             for entry in running:
                 self.changes.append("stop {}".format(entry["name"]))
                 if not self.dry:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout
-short_description: Begin, plan and finish a roll
+short_description: Begin, plan, settle and finish a roll
 version_added: 0.1.0
 description:
   - The controller's part of a deploy. The playbook C(dianrong.cloud.deploy) shows the calls in
@@ -18,19 +18,33 @@ description:
   - V(planned) looks at what M(dianrong.cloud.app_prepare) found on the hosts and asks every load balancer.
     If a host or a load balancer is not ready, it refuses and closes the deployment; nothing was touched
     then.
+  - V(settled) asks the load balancers once more whether everything that was switched still serves. Where
+    the app failed, on whichever host, it names the hosts that go back and the stable revision that each of
+    them goes back to. A rollback is never rolled back, and a host, registry or load balancer that failed
+    puts nobody back.
   - V(finished) decides how the roll ended, records it, gives the lock back, and only then fails if it has to.
 options:
   state:
     description: Which part.
     type: str
     required: true
-    choices: [begun, planned, finished]
+    choices: [begun, planned, settled, finished]
   app:
     description: The app; for O(state=begun).
     type: str
   tag:
-    description: The tag; for O(state=begun).
+    description:
+      - The tag; for O(state=begun). With O(way=rollback) it may be left out, and with O(way=resume) it is not
+        looked at.
     type: str
+  way:
+    description:
+      - What is wanted; for O(state=begun). V(deploy) rolls what the tag names now. V(rollback) goes back to a
+        stable revision without asking the registry what a tag means. V(resume) continues the last deployment
+        that did not come to its end, with its digest and settings.
+    type: str
+    choices: [deploy, rollback, resume]
+    default: deploy
   env:
     description: The environment; for O(state=begun).
     type: str
@@ -40,7 +54,7 @@ options:
     elements: str
     default: []
   rollout:
-    description: What O(state=begun) returned as RV(rollout); for the other two.
+    description: What O(state=begun) returned as RV(rollout); for the other three.
     type: dict
   save:
     description: A file on the controller that the plan is written to, as JSON; for O(state=planned).
@@ -89,13 +103,13 @@ hosts:
   type: list
   elements: str
 order:
-  description: The hosts that have something to do, in the order of the roll.
-  returned: when O(state=planned)
+  description: The hosts that have something to do, in their order.
+  returned: when O(state=planned) or O(state=settled)
   type: list
   elements: str
 serial:
   description: The sizes of the batches.
-  returned: when O(state=planned)
+  returned: when O(state=planned) or O(state=settled)
   type: list
   elements: int
 batches:
@@ -111,6 +125,10 @@ stable:
   description: The revision of the last deployment that succeeded.
   returned: when O(state=planned)
   type: str
+back:
+  description: The hosts that go back, each with its roll, for M(dianrong.cloud.app_revert).
+  returned: when O(state=settled)
+  type: dict
 deployment:
   description: The deployment's id.
   returned: when O(state=finished)

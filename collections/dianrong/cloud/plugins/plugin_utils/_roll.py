@@ -10,7 +10,10 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
+
 try:
+    from drcloud.delivery import ledger, rollout
     from drcloud.delivery.rollout import Begun
     from drcloud.delivery.switch import StepError
     from drcloud.delivery.target import Place, Target
@@ -41,6 +44,20 @@ def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
     return Begun(Target(**target), found["deployment"], found["token"])
 
 
+def record_fallen(action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any]) -> list[str]:
+    """Record which hosts were switched and no longer serve; a load balancer that is silent tells of none."""
+    target = begun.target
+    try:
+        pools = _balancers.connect(action, target.pool, target.lbs, task_vars).pools()
+    except StepError:
+        return []
+    found = rollout.fallen(begun, ledger.steps(store, begun.deployment), pools)
+    for host, reason in found.items():
+        detail = {"reason": reason, "kind": "app", "fell": True}
+        ledger.fail(store, begun.deployment, host, begun.token, "failed", detail)
+    return list(found)
+
+
 class Host:
     """The host of the running task. Each method is one run of the module ``app_container`` there."""
 
@@ -53,6 +70,10 @@ class Host:
     def prepare(self) -> list[dict[str, t.Any]]:
         """Pull and check."""
         return self.module("prepared")
+
+    def observe(self) -> list[dict[str, t.Any]]:
+        """Look, and ask the instances of the app for their health."""
+        return self.module("observed")
 
     def start(self, slot: str) -> list[dict[str, t.Any]]:
         """Start and wait for health."""

@@ -1,0 +1,132 @@
+"""A roll behind a command: runs its playbook, and tells afterwards what the ledger says."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from drcloud.cli import names
+from drcloud.cli.playbook import print_document, run_playbook
+from drcloud.cli.table import screen
+from drcloud.cmdb.store import Store
+from drcloud.delivery import ledger
+from drcloud.delivery.ledger import StepRow
+from drcloud.delivery.wish import Wish
+from drcloud.runs import RunOutcome
+
+EnvOption = Annotated[
+    str,
+    typer.Option(
+        "--env",
+        help="The environment, as in prod.",
+        show_default=False,
+        autocompletion=names.of("environment"),
+    ),
+]
+LimitOption = Annotated[
+    str | None, typer.Option("--limit", "-l", help="Only these hosts, as in dk-01,dk-02.")
+]
+InventoryOption = Annotated[
+    list[str] | None, typer.Option("--inventory", "-i", help="An inventory source; default: the CMDB.")
+]
+CheckOption = Annotated[bool, typer.Option("--check", "-C", help="Touch nothing, tell what would be.")]
+TimeoutOption = Annotated[float | None, typer.Option("--timeout", min=1, help="Seconds until it is stopped.")]
+GOOD = ("succeeded", "nothing-to-do")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a roll is run. ``timeout`` is seconds."""
+
+    inventory: tuple[str, ...] = ()
+    check: bool = False
+    timeout: float | None = None
+    json: bool = False
+
+
+def hosts(limit: str | None) -> tuple[str, ...]:
+    """Return the hosts that a comma-separated option names."""
+    return tuple(name.strip() for name in (limit or "").split(",") if name.strip())
+
+
+def run(wish: Wish, playbook: str, options: Options) -> int:
+    """Run the playbook of a roll and tell what came of it; return the exit code."""
+    from drcloud.delivery import rollout  # late, for it brings the HTTP client
+
+    store = Store.open()
+    # What is wrong with the input is said here in one sentence, before a playbook starts.
+    rollout.aim(store, wish)
+    variables = _variables(wish)
+    with tempfile.TemporaryDirectory(prefix="drcloud-roll-") as directory:
+        plan = Path(directory) / "plan.json"
+        outcome = run_playbook(
+            playbook,
+            inventory=options.inventory,
+            extra_vars={**variables, "plan_file": str(plan)},
+            recorded=tuple(variables),
+            check=options.check,
+            timeout=options.timeout,
+            json=options.json,
+            store=store,
+        )
+        planned = jsonlib.loads(plan.read_text(encoding="utf-8")) if plan.exists() else None
+    found = ledger.of_run(store, outcome.uid)
+    if options.json:
+        print_document({**_document(outcome, found), "plan": planned})
+    elif found is not None:
+        _tell(found)
+    elif planned is not None:
+        _tell_plan(planned)
+    return outcome.exit_code
+
+
+def _variables(wish: Wish) -> dict[str, Any]:
+    """Return the variables of the playbook; those that are not wanted are left out."""
+    given = {"app": wish.app, "env": wish.env, "tag": wish.tag, "only": list(wish.only)}
+    way = {"way": wish.way} if wish.way == "resume" else {}
+    return {**{name: value for name, value in given.items() if value}, **way}
+
+
+def _document(outcome: RunOutcome, found: ledger.DeploymentRow | None) -> dict[str, Any]:
+    return {"run": outcome.document(), "deployment": found.as_document() if found else None}
+
+
+def _tell(found: ledger.DeploymentRow) -> None:
+    console = Console(highlight=False)
+    style = "green" if found.state in GOOD else "red"
+    console.print(f"[{style}]{escape(found.reason)}[/]", soft_wrap=True)
+    console.print(f"  {found.digest}, revision {found.revision[:8]}", soft_wrap=True)
+    for step in found.steps:
+        _tell_logs(console, step)
+
+
+def _tell_plan(planned: dict[str, Any]) -> None:
+    """Show what a roll would do, in its order."""
+    table = Table(title="A roll would", title_justify="left", title_style="bold")
+    for name in ("Batch", "Host", "Step", "Because it"):
+        table.add_column(name)
+    for step in planned["steps"]:
+        batch = "-" if step["batch"] < 0 else str(step["batch"] + 1)
+        table.add_row(batch, escape(step["host"]), step["action"], escape(_because(step)))
+    screen().print(table)
+
+
+def _because(step: dict[str, Any]) -> str:
+    changes = ", ".join(step["changes"])
+    return f"{step['reason']}: {changes}" if changes else str(step["reason"])
+
+
+def _tell_logs(console: Console, step: StepRow) -> None:
+    logs = step.detail.get("logs") or []
+    if logs:
+        console.print(f"  the last lines of the new instance on {step.host}:")
+    for line in logs:
+        console.print(f"    {escape(line)}", style="dim", soft_wrap=True)

@@ -1,0 +1,24 @@
+"""What somebody asks a roll for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Way = Literal["deploy", "rollback", "resume"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An app in an environment, and the way it goes.
+
+    ``deploy`` rolls what ``tag`` names now; ``rollback`` goes back to a stable revision, of ``tag`` where
+    one is given; ``resume`` continues the last deployment that did not come to its end. ``only`` narrows
+    it to some hosts of the placement.
+    """
+
+    app: str
+    env: str
+    tag: str = ""
+    only: tuple[str, ...] = ()
+    way: Way = "deploy"

@@ -1,0 +1,131 @@
+"""What the tests of rolls share: the command, the load on both load balancers, looks at hosts and ledger."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+
+from drcloud.cmdb.operational import Deployment
+from drcloud.cmdb.store import Store
+from drcloud.delivery import status
+from drcloud.lab.identity import Lab
+from drcloud.lab.load import Load, LoadResult
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+HOSTS = tuple(f"dk-0{number}" for number in range(1, 7))
+FIRST, SECOND = "t1", "t2"
+SICK, LATE, PICKY = "t3-never-healthy", "t4-crashes-late", "t5-not-on-every-host"
+RATE = 40.0
+_ANEW = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION}"
+# What makes each of them no good: never healthy, dead after a while, never healthy on one host.
+PICKED = "dk-06"
+_PICKING = f"""import os, runpy
+if os.environ["DRCLOUD_HOST"] == "{PICKED}": os.environ["FAIL_HEALTH"] = "1"
+runpy.run_path("/app/app.py", run_name="__main__")"""
+BROKEN = {
+    SICK: f"{_ANEW} FAIL_HEALTH=1\n",
+    LATE: f"{_ANEW} CRASH_AFTER=20\n",
+    PICKY: f"{_ANEW}\nENTRYPOINT {json.dumps(['/usr/bin/python3', '-c', _PICKING])}\n",
+}
+
+
+def drcloud(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "drcloud", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def deploy(tag: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return drcloud("deploy", "demo", tag, "--env", "prod", *arguments)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult]:
+    """Do something while both load balancers are asked steadily."""
+    load = Load(urls, rate=RATE)
+    load.start()
+    try:
+        time.sleep(1)
+        result = act()
+        time.sleep(1)
+    finally:
+        seen = load.stop()
+    print(f"{seen.served} served, {seen.failed} failed, {seen.by_version} {seen.errors}")
+    return result, seen
+
+
+def tags() -> dict[str, str]:
+    """What runs on each host, as the CMDB has it."""
+    rows = status.read(Store.open(), "demo", "prod")
+    return {row.host: row.seen.tag for row in rows if row.seen and row.seen.status == "running"}
+
+
+def containers(on: Run, host: str) -> dict[str, str]:
+    """Names and states of the app's containers, as the host itself has them."""
+    command = "sudo docker ps --all --filter label=com.dianrong.cloud.app=demo"
+    lines = on(host, f"{command} --format '{{{{.Names}}}} {{{{.ID}}}} {{{{.State}}}}'").stdout.splitlines()
+    return {f"{name} {key}": state for name, key, state in (line.split() for line in lines)}
+
+
+def running(on: Run) -> dict[str, list[str]]:
+    return {
+        host: [name for name, state in containers(on, host).items() if state == "running"] for host in HOSTS
+    }
+
+
+def answers(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def last() -> Deployment:
+    with Store.open().read() as session:
+        row = session.scalars(select(Deployment).order_by(Deployment.id.desc()).limit(1)).one()
+        assert row.steps is not None
+        assert all(step.host.name for step in row.steps)
+        return row
+
+
+def steps() -> dict[str, str]:
+    return {step.host.name: step.state for step in last().steps}
+
+
+def count() -> int:
+    with Store.open().read() as session:
+        return len(session.scalars(select(Deployment.id)).all())
+
+
+def wait_for(what: Callable[[], Any], seconds: float) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"did not happen within {seconds:.0f} s")
+
+
+def claimed() -> list[str]:
+    """Which hosts are being switched now, after the canary."""
+    rows = [step for step in last().steps if step.state == "claimed" and step.batch > 0]
+    return [step.host.name for step in rows]
+
+
+def revive(lab: Lab, host: str) -> None:
+    subprocess.run(["docker", "start", f"{lab.name}-{host}"], check=True, capture_output=True)
+    up = drcloud("lab", "up")
+    assert up.returncode == 0, said(up)

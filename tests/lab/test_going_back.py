@@ -1,0 +1,134 @@
+"""The ways back on real hosts: a roll that the app fails, a rollback, and a roll that was cut short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.lab.rolling import (
+    FIRST,
+    HOSTS,
+    LATE,
+    PICKED,
+    PICKY,
+    SECOND,
+    Run,
+    claimed,
+    deploy,
+    drcloud,
+    last,
+    running,
+    said,
+    steps,
+    tags,
+    under_load,
+    wait_for,
+)
+
+from drcloud.cmdb import leases
+from drcloud.cmdb.store import Store
+from drcloud.exitcodes import ExitCode
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("built", "locks_are_free")]
+ON_FIRST = dict.fromkeys(HOSTS, FIRST)
+
+
+def rollback(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return drcloud("rollback", "demo", "--env", "prod", *arguments)
+
+
+def one_each(on: Run) -> bool:
+    return all(len(names) == 1 for names in running(on).values())
+
+
+def test_where_one_host_says_no_all_of_them_go_back(on: Run, urls: list[str], on_first: None) -> None:
+    done, seen = under_load(urls, lambda: deploy(PICKY))
+    assert done.returncode == ExitCode.FAILED, said(done)
+    assert seen.failed == 0, seen.errors
+    assert set(steps().values()) <= {"reverted", "skipped"}
+    assert PICKY in seen.by_version, "no host was ever on the new release"
+    assert f"stopped at {PICKED} (back on what it ran before)" in done.stdout
+    assert "no host is on the new revision; put back: " in done.stdout
+    assert last().state == "reverted"
+    assert tags() == ON_FIRST
+    assert one_each(on)
+
+
+def test_a_rollback_goes_to_what_was_stable_and_no_further(
+    on: Run, urls: list[str], on_first: None, play: Run
+) -> None:
+    for tag in (SECOND,):
+        rolled = deploy(tag)
+        assert rolled.returncode == 0, said(rolled)
+    dry = rollback("--check")
+    assert dry.returncode == 0, said(dry)
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    back, seen = under_load(urls, rollback)
+    assert back.returncode == 0, said(back)
+    assert seen.failed == 0, seen.errors
+    assert set(seen.by_version) == {FIRST, SECOND}
+    assert tags() == ON_FIRST
+    assert one_each(on)
+    never = rollback("--to", "t9")
+    assert never.returncode == ExitCode.INVALID_INPUT, said(never)
+    assert "never ran t9 to the end: its stable tags are" in never.stderr
+    again = play("dianrong.cloud.rollback", "-e", "app=demo", "-e", "env=prod", "-e", f"tag={FIRST}")
+    assert again.returncode == 0, said(again)
+    assert last().state == "nothing-to-do"
+
+
+@pytest.mark.lab_slow
+def test_an_app_that_dies_after_a_while_is_found_out_and_taken_back(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    done, seen = under_load(urls, lambda: deploy(LATE))
+    assert done.returncode == ExitCode.FAILED, said(done)
+    assert last().state == "reverted", said(done)
+    assert tags() == ON_FIRST
+    assert one_each(on)
+    # What the app had in hand when it died may break: nothing that drCloud does can mend that.
+    assert seen.failed <= len(HOSTS), seen.errors
+
+
+@pytest.mark.lab_slow
+def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, urls: list[str], on_first: None) -> None:
+    playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
+
+    def kill_and_resume() -> subprocess.CompletedProcess[str]:
+        with subprocess.Popen(
+            [*playbook, "dianrong.cloud.deploy", *variables],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as rolling:
+            wait_for(claimed, 180)
+            rolling.kill()
+        wait_for(lambda: not leases.held(Store.open()), 60)
+        return drcloud("deploy", "demo", "--env", "prod", "--resume")
+
+    done, seen = under_load(urls, kill_and_resume)
+    assert done.returncode == 0, said(done)
+    assert seen.failed == 0, seen.errors
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    assert one_each(on)
+    again = drcloud("deploy", "demo", "--env", "prod", "--resume")
+    assert again.returncode == 0, said(again)
+    assert last().state == "nothing-to-do"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("deploy", "demo", "--env", "prod"), "say which tag of demo to deploy, or --resume"),
+        (("deploy", "demo", "t1", "--env", "prod", "--resume"), "leave the tag out"),
+        (("rollback", "dmo", "--env", "prod"), "there is no app 'dmo' in the CMDB: did you mean demo"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: tuple[str, ...], words: str) -> None:
+    done = drcloud(*arguments)
+    assert done.returncode == ExitCode.INVALID_INPUT, said(done)
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
