@@ -40,6 +40,8 @@ def deploy(  # noqa: PLR0913 - the options of the command
         bool, typer.Option("--resume", help="Go on with the last deployment that did not come to its end.")
     ] = False,
     limit: roll.LimitOption = None,
+    failure_budget: roll.BudgetOption = 0,
+    canary_watch: roll.WatchOption = None,
     inventory: roll.InventoryOption = None,
     check: roll.CheckOption = False,
     timeout: roll.TimeoutOption = None,
@@ -56,7 +58,9 @@ def deploy(  # noqa: PLR0913 - the options of the command
         )
     if not resume and tag is None:
         raise InvalidInputError(f"say which tag of {app} to deploy, or --resume to go on with a deployment")
-    wish = Wish(app, env, tag or "", roll.hosts(limit), "resume" if resume else "deploy")
+    wish = Wish(
+        app, env, tag or "", roll.hosts(limit), "resume" if resume else "deploy", failure_budget, canary_watch
+    )
     options = roll.Options(tuple(inventory or ()), check, timeout, json)
     return roll.run(wish, "dianrong.cloud.deploy", options)
 

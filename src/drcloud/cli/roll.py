@@ -39,6 +39,14 @@ InventoryOption = Annotated[
 ]
 CheckOption = Annotated[bool, typer.Option("--check", "-C", help="Touch nothing, tell what would be.")]
 TimeoutOption = Annotated[float | None, typer.Option("--timeout", min=1, help="Seconds until it is stopped.")]
+BudgetOption = Annotated[
+    int,
+    typer.Option("--failure-budget", min=0, help="How many hosts may be lost before the roll stops."),
+]
+WatchOption = Annotated[
+    float | None,
+    typer.Option("--canary-watch", min=0, help="Seconds that the first host is watched before the others."),
+]
 GOOD = ("succeeded", "nothing-to-do")
 
 
@@ -90,9 +98,11 @@ def run(wish: Wish, playbook: str, options: Options) -> int:
 
 def _variables(wish: Wish) -> dict[str, Any]:
     """Return the variables of the playbook; those that are not wanted are left out."""
-    given = {"app": wish.app, "env": wish.env, "tag": wish.tag, "only": list(wish.only)}
-    way = {"way": wish.way} if wish.way == "resume" else {}
-    return {**{name: value for name, value in given.items() if value}, **way}
+    given: dict[str, Any] = {"app": wish.app, "env": wish.env, "tag": wish.tag, "only": list(wish.only)}
+    given["failure_budget"] = wish.budget or None
+    given["canary_watch"] = wish.watch
+    given["way"] = wish.way if wish.way == "resume" else None
+    return {name: value for name, value in given.items() if value not in ("", None, [])}
 
 
 def _document(outcome: RunOutcome, found: ledger.DeploymentRow | None) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from drcloud.cli import names, roll
 from drcloud.delivery.wish import Wish
 
 
-def rollback(
+def rollback(  # noqa: PLR0913 - the options of the command
     app: Annotated[
         str, typer.Argument(help="The app, as the CMDB names it.", autocompletion=names.of("app"))
     ],
+    *,
     env: roll.EnvOption,
     to: Annotated[
         str | None,
         typer.Option("--to", help="A tag that ran to the end before.", autocompletion=names.tags),
     ] = None,
     limit: roll.LimitOption = None,
+    failure_budget: roll.BudgetOption = 0,
+    canary_watch: roll.WatchOption = None,
     inventory: roll.InventoryOption = None,
     check: roll.CheckOption = False,
     timeout: roll.TimeoutOption = None,
@@ -30,6 +33,6 @@ def rollback(
     Stable is what was healthy on all its hosts to the end of its deployment. Nothing is built, and no tag
     is asked: the revision comes back with the digest and the settings that it had.
     """
-    wish = Wish(app, env, to or "", roll.hosts(limit), "rollback")
+    wish = Wish(app, env, to or "", roll.hosts(limit), "rollback", failure_budget, canary_watch)
     options = roll.Options(tuple(inventory or ()), check, timeout, json)
     return roll.run(wish, "dianrong.cloud.rollback", options)

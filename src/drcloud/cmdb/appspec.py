@@ -82,6 +82,8 @@ class AppSpec(Part):
     cap_add: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     stop_grace: Seconds = 10.0
+    # How long the first host of a roll is watched before the others follow.
+    canary_watch: float = Field(0, ge=0, le=3600)
     overrides: dict[str, AppOverride] = {}
 
     def for_environment(self, environment: str) -> AppSpec:

@@ -158,11 +158,6 @@ def fail(
         return _set(session, uid, host, token, expected, {"state": state, "detail": dict(detail)})
 
 
-def first_bad(store: Store, uid: str) -> StepRow | None:
-    """Return the first step that went wrong, if any: a roll stops there."""
-    return next((step for step in steps(store, uid) if step.state in BAD), None)
-
-
 def steps(store: Store, uid: str) -> list[StepRow]:
     """Return the steps of a deployment in order."""
     with store.read() as session:

@@ -14,7 +14,7 @@ from typing import Any
 from drcloud.cmdb.appspec import AppSpec
 
 # Fields of a specification that say how an image is made or filed, not how it runs.
-NOT_RUNNING = frozenset({"build", "image", "tier", "overrides"})
+NOT_RUNNING = frozenset({"build", "image", "tier", "canary_watch", "overrides"})
 SHORT = 8
 
 

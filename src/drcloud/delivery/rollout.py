@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, ledger, stable
+from drcloud.delivery import haproxy, ledger, quarantine, stable
 from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.plan import Plan, Prepared, plan
 from drcloud.delivery.slots import LIVE
 from drcloud.delivery.target import Target, find, recorded, resolve
+from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, UnreachableError
-from drcloud.exitcodes import ExitCode, most_serious
-
-CODES = {"unreachable": ExitCode.UNREACHABLE}
+from drcloud.exitcodes import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A roll that holds its lock. ``deployment`` is empty in check mode, where nothing is written."""
+    """A roll that holds its lock. ``deployment`` is empty in check mode, where nothing is written.
+
+    ``budget`` is how many hosts may be lost before the roll stops.
+    """
 
     target: Target
     deployment: str
     token: int
+    budget: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,6 @@ class Report:
     instances: tuple[Mapping[str, Any], ...] = ()
     trouble: str = ""
     unreachable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a roll ended, in one sentence and with its exit code."""
-
-    state: str
-    message: str
-    exit_code: ExitCode
 
 
 def lock_name(app: str, env: str) -> str:
@@ -66,8 +60,10 @@ def begin(store: Store, wish: Wish, *, run: str | None = None, controller: int, 
     ``controller`` is the pid of the process that the locks live and die with.
     """
     target, kind = aim(store, wish)
+    if wish.watch is not None:
+        target = replace(target, canary_watch=wish.watch)
     if check:
-        return Begun(target, "", 0)
+        return Begun(target, "", 0, wish.budget)
     uid = str(uuid.uuid4())
     holder = run or uid
     purpose = f"{kind} {target.app} {target.tag} to {target.env}"
@@ -78,7 +74,7 @@ def begin(store: Store, wish: Wish, *, run: str | None = None, controller: int, 
     except BaseException:
         leases.release(store, holder)
         raise
-    return Begun(target, uid, tokens[lock_name(target.app, target.env)])
+    return Begun(target, uid, tokens[lock_name(target.app, target.env)], wish.budget)
 
 
 def aim(store: Store, wish: Wish) -> tuple[Target, str]:
@@ -108,19 +104,28 @@ def make_plan(
     """
     _refuse_troubled(store, begun, reports)
     check_pools(begun.target, pools)
-    target = begun.target
-    changes = _changes(store, target, reports) if store is not None else {}
-    hosts = [_prepared(target, report, pools, changes) for report in reports]
+    target, here = begun.target, [report for report in reports if not report.trouble]
+    changes = _changes(store, target, here) if store is not None else {}
     made = plan(
-        hosts,
+        [_prepared(target, report, pools, changes) for report in here],
         target.revision,
         batch=target.batch,
         min_in_service=target.min_in_service,
-        placed=target.placed,
+        placed=target.placed - (len(reports) - len(here)),
     )
     if store is not None and begun.deployment:
         ledger.write_plan(store, begun.deployment, made)
     return made
+
+
+def drain_lost(begun: Begun, reports: Sequence[Report]) -> list[str]:
+    """Return the lines that keep requests from hosts that did not answer, also when they come back."""
+    lost = [report.host for report in reports if report.unreachable]
+    return [
+        haproxy.put(begun.target.pool, haproxy.server_name(host, slot), "drain")
+        for host in lost
+        for slot in begun.target.hosts[host].slots
+    ]
 
 
 def check_pools(target: Target, pools: Mapping[str, Pool]) -> None:
@@ -181,8 +186,11 @@ def _refuse_troubled(store: Store | None, begun: Begun, reports: Sequence[Report
     if store is not None and begun.deployment:
         for report in troubled:
             state: ledger.StepState = "unreachable" if report.unreachable else "failed"
-            detail = {"reason": report.trouble}
+            detail = {"reason": report.trouble, "kind": "host"}
             ledger.commit(store, begun.deployment, report.host, begun.token, state, detail)
+    lost = [report for report in troubled if report.unreachable]
+    if len(lost) == len(troubled) <= begun.budget < len(reports):
+        return
     sentence = "; ".join(f"host {report.host}: {report.trouble}" for report in troubled)
     message = f"nothing was touched, because not every host is ready: {sentence}"
     if all(report.unreachable for report in troubled):
@@ -193,7 +201,10 @@ def _refuse_troubled(store: Store | None, begun: Begun, reports: Sequence[Report
 def finish(store: Store, begun: Begun, run: str | None, trouble: str = "", code: int = 1) -> Verdict:
     """Decide how the roll ended, record it, give the locks back. ``trouble`` stopped it before the roll."""
     try:
-        verdict = decide(begun.target, ledger.steps(store, begun.deployment), trouble, ExitCode(code))
+        steps = ledger.steps(store, begun.deployment)
+        if not trouble:
+            quarantine.settle(store, begun.deployment, steps)
+        verdict = decide(begun.target, steps, trouble, ExitCode(code), begun.budget)
         state: Any = verdict.state
         ledger.close(store, begun.deployment, state, verdict.message)
     finally:
@@ -247,50 +258,3 @@ def _is_on_it(step: StepRow, *, proven: bool) -> bool:
 
 def _is_app_failure(step: StepRow) -> bool:
     return step.state in ("failed", "reverted") and step.detail.get("kind") == "app"
-
-
-def decide(
-    target: Target, steps: Sequence[StepRow], trouble: str = "", code: ExitCode = ExitCode.FAILED
-) -> Verdict:
-    """Return how a roll ended. Pure."""
-    what = f"{target.app} {target.tag} in {target.env}"
-    if trouble:
-        return Verdict("failed", trouble, code)
-    bad = [step for step in steps if step.state in ledger.BAD and not step.put_back]
-    if bad:
-        codes = [CODES.get(step.state, ExitCode.FAILED) for step in bad]
-        state = "reverted" if _all_as_before(steps) else "failed"
-        return Verdict(state, _stopped(what, steps, bad), most_serious(codes))
-    open_steps = [step.host for step in steps if step.state in ("pending", "claimed", "skipped")]
-    if open_steps:
-        message = f"{what}: the roll did not get to {', '.join(open_steps)}; run it again to continue"
-        return Verdict("failed", message, ExitCode.FAILED)
-    done = [step for step in steps if step.state == "done"]
-    if not done:
-        return Verdict("nothing-to-do", f"{what}: nothing to do, all {len(steps)} hosts run it", ExitCode.OK)
-    return Verdict("succeeded", f"{what}: rolled to {len(done)} of {len(steps)} hosts", ExitCode.OK)
-
-
-def _all_as_before(steps: Sequence[StepRow]) -> bool:
-    return all(step.state in ("reverted", "pending", "skipped", "unchanged") for step in steps)
-
-
-def _stopped(what: str, steps: Sequence[StepRow], bad: Sequence[StepRow]) -> str:
-    sentences = [
-        f"{step.host} {_ended(step)}: {step.detail.get('reason', 'no reason recorded')}" for step in bad
-    ]
-    parts = {
-        "put back": [step.host for step in steps if step.state == "reverted" and step.put_back],
-        "on the new revision": [step.host for step in steps if step.state == "done"],
-        "untouched": [step.host for step in steps if step.state in ("pending", "skipped")],
-    }
-    told = [f"{name}: {', '.join(hosts)}" for name, hosts in parts.items() if hosts]
-    if not parts["on the new revision"]:
-        told.insert(0, "no host is on the new revision")
-    return f"{what}: stopped at {'; '.join(sentences)} ({'; '.join(told)})"
-
-
-def _ended(step: StepRow) -> str:
-    if step.state == "reverted":
-        return "(back on what it ran before)"
-    return "(unreachable)" if step.state == "unreachable" else "(failed)"

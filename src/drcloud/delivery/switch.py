@@ -9,6 +9,7 @@ The host and the load balancers are ports, so that this is Python one can test a
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from drcloud.delivery import haproxy
 from drcloud.delivery.haproxy import Pool, Server
-from drcloud.delivery.slots import LIVE, Decision, Seen, decide
+from drcloud.delivery.slots import LIVE, SLOTS, Decision, Seen, decide
 from drcloud.errors import DrcloudError, UnreachableError
 from drcloud.exitcodes import ExitCode
 
@@ -134,7 +135,7 @@ class Switch:
             decision = self._decide()
             return self._roll(decision)
         except UnreachableError as error:
-            self._retreat(decision, host_answers=False)
+            self._take_out()
             self._done.instances = None
             return self._ended("unreachable", {"reason": str(error), "kind": "host"}, None)
         except StepError as error:
@@ -285,6 +286,20 @@ class Switch:
         if decision is None:
             return any(Seen.of(found).running for found in self._order.instances)  # it was not even begun
         return decision.current is not None and self._serves(decision.current.slot)
+
+    def _take_out(self) -> None:
+        """Keep requests from a host that does not answer: what it starts when it comes back is not asked."""
+        for slot in SLOTS:
+            self._try(functools.partial(self._drain_spared, slot))
+
+    def _drain_spared(self, slot: str) -> None:
+        """Drain a slot, unless it still serves and too few others would: it may be SSH alone that is lost."""
+        pools, name = self._balancers.pools(), self._server(slot)
+        serves = any(pool[name].in_service for pool in pools.values() if name in pool)
+        needed = self._order.min_in_service
+        if slot != self._done.prepared and serves and haproxy.shortage(pools, (self._order.host,), needed):
+            return
+        self._put(slot, "drain")
 
     def _take_away(self, slot: str) -> None:
         if self._done.started is not None:

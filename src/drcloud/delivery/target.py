@@ -11,7 +11,7 @@ from drcloud.cmdb import lookup, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy
+from drcloud.delivery import haproxy, quarantine
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
 from drcloud.delivery.stable import Recorded
@@ -47,6 +47,7 @@ class Target:
     min_in_service: int
     batch: int
     placed: int
+    canary_watch: float = 0.0
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -55,12 +56,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the CMDB says of an app in an environment."""
+    """What the CMDB says of an app in an environment; ``away`` counts its quarantined hosts."""
 
     app: AppRow
     placement: PlacementRow
     registry: RegistryRow
     hosts: dict[str, HostRow]
+    away: int = 0
 
     @property
     def spec(self) -> AppSpec:
@@ -85,21 +87,24 @@ def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Want
         raise NotFoundError(
             f"host {strange[0]} does not run {app} in {env}: the placement has {', '.join(placement.hosts)}"
         )
-    names = [name for name in placement.hosts if not only or name in only]
+    rows = {row.name: row for row in seen.hosts}
+    away = [name for name in placement.hosts if rows[name].state == quarantine.QUARANTINED]
+    names = [name for name in placement.hosts if (name in only if only else name not in away)]
     if not names:
         raise NotFoundError(
-            f"the placement of {app} in {env} has no hosts: add some to the CMDB file and import it"
+            f"all hosts of {app} in {env} are quarantined: name those that answer again with `--limit`"
+            if away
+            else f"the placement of {app} in {env} has no hosts: add some to the CMDB file and import it"
         )
-    rows = {row.name: row for row in seen.hosts}
     for name in names:
         _check_host(rows[name], placement)
     wanted = next(row for row in seen.apps if row.name == app)
     registry = next(row for row in seen.registries if row.name == wanted.registry)
-    return Wanted(wanted, placement, registry, {name: rows[name] for name in names})
+    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away))
 
 
 def _check_host(host: HostRow, placement: PlacementRow) -> None:
-    if host.state != ROLLABLE:
+    if host.state != ROLLABLE and not quarantine.is_ours(host.state, host.attrs):
         way = (
             "provision it first (`drcloud run dianrong.cloud.provision`)"
             if host.state in ("planned", "provisioning")
@@ -150,5 +155,6 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         pool=haproxy.pool_name(placement.app, placement.env),
         min_in_service=placement.min_in_service,
         batch=placement.batch,
-        placed=len(placement.hosts),
+        placed=len(placement.hosts) - wanted.away,
+        canary_watch=spec.canary_watch,
     )

@@ -14,7 +14,9 @@ class Wish:
 
     ``deploy`` rolls what ``tag`` names now; ``rollback`` goes back to a stable revision, of ``tag`` where
     one is given; ``resume`` continues the last deployment that did not come to its end. ``only`` narrows
-    it to some hosts of the placement.
+    it to some hosts of the placement. ``budget`` is how many hosts may be lost before the roll stops;
+    ``watch`` is for how many seconds the first host is watched before the others follow, where that shall
+    differ from what the app declares.
     """
 
     app: str
@@ -22,3 +24,5 @@ class Wish:
     tag: str = ""
     only: tuple[str, ...] = ()
     way: Way = "deploy"
+    budget: int = 0
+    watch: float | None = None

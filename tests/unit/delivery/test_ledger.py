@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import heartbeat, leases, lookup
+from drcloud.cmdb import heartbeat, hosts, leases, lookup
 from drcloud.cmdb.declared import AppSpecVersion
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
-from drcloud.delivery import ledger, observe, rollout, status, target
+from drcloud.delivery import ledger, observe, rollout, status, target, verdict
 from drcloud.delivery.haproxy import Server
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.delivery.wish import Wish
@@ -179,6 +180,11 @@ def test_a_stopped_roll_says_who_runs_what(store: Store, begun: Begun) -> None:
     )
 
 
+def state_of(store: Store, host: str) -> str:
+    with store.read() as session:
+        return lookup.host(session, host).state
+
+
 def stop_at(store: Store, begun: Begun, host: str, kind: str) -> None:
     """Let a roll switch every host before this one, and fail here."""
     reports = [report(name, "old") for name in begun.target.hosts]
@@ -221,6 +227,57 @@ def test_where_something_else_fails_what_was_rolled_stays(
 ) -> None:
     stop_at(store, begun, "dk-05", kind)
     assert rollout.way_back(store, begun) == {}
+
+
+def test_a_host_that_is_lost_within_the_budget_is_quarantined_until_a_roll_names_it(
+    store: Store, begun: Begun
+) -> None:
+    begun = replace(begun, budget=1)
+    reports = [report(host, "old") for host in begun.target.hosts]
+    lost = Report("dk-04", trouble="it does not answer over SSH (timed out)", unreachable=True)
+    made = rollout.make_plan(store, begun, [lost if one.host == "dk-04" else one for one in reports], {})
+    assert "dk-04" not in [step.host for step in made.steps]
+    assert made.serial == (1, 1, 1, 1, 1), "of five hosts four have to stay"
+    assert rollout.drain_lost(begun, [lost]) == [
+        "set server demo_prod/dk-04_a state drain",
+        "set server demo_prod/dk-04_b state drain",
+    ]
+    for step in made.rolled:
+        ledger.commit(store, begun.deployment, step.host, begun.token, "done", {})
+    ended = rollout.finish(store, begun, "run-1")
+    assert (ended.state, ended.exit_code) == ("succeeded", ExitCode.UNREACHABLE)
+    assert "lost and quarantined: dk-04 (`drcloud deploy demo v1 --env prod --limit dk-04`" in ended.message
+    assert state_of(store, "dk-04") == "quarantined"
+    assert "dk-04" not in target.find(store, "demo", "prod").hosts
+    later = target.target(target.find(store, "demo", "prod", ["dk-04"]), "v1", DIGEST)
+    uid = ledger.open_deployment(store, later, "run-2")
+    ledger.commit(store, uid, "dk-04", 9, "done", {})
+    rollout.finish(store, Begun(later, uid, 9), "run-2")
+    assert state_of(store, "dk-04") == "active"
+
+
+def test_one_lost_host_too_many_stops_the_roll(store: Store, begun: Begun) -> None:
+    for host in ("dk-01", "dk-02"):
+        detail = {"reason": "gone", "kind": "host"}
+        ledger.commit(store, begun.deployment, host, begun.token, "unreachable", detail)
+    steps = ledger.steps(store, begun.deployment)
+    assert verdict.stopped_by(steps, 2) is None
+    assert verdict.stopped_by(steps, 1) is not None
+    ended = rollout.finish(store, begun, "run-1")
+    assert (ended.state, ended.exit_code) == ("failed", ExitCode.UNREACHABLE)
+    assert [state_of(store, host) for host in ("dk-01", "dk-02", "dk-03")] == [
+        "quarantined",
+        "quarantined",
+        "active",
+    ]
+
+
+def test_what_a_person_quarantined_is_not_rolled_to(store: Store, begun: Begun) -> None:
+    with store.write(reason="smells of smoke") as session:
+        hosts.transition(session, lookup.host(session, "dk-04"), "quarantined")
+    assert "dk-04" not in target.find(store, "demo", "prod").hosts
+    with pytest.raises(InvalidInputError, match="host dk-04 is quarantined, not active"):
+        target.find(store, "demo", "prod", ["dk-04"])
 
 
 def test_a_rollback_is_never_rolled_back(store: Store, earlier: str, begun: Begun) -> None:

@@ -212,10 +212,19 @@ def test_the_old_serves_again_when_it_cannot_be_stopped() -> None:
     assert world.story[-4:] == ["drain dk-01_b", "remove b", "down dk-01_b", "ready dk-01_b"]
 
 
-def test_a_lost_host_leaves_the_new_instance_out_of_service() -> None:
+def test_a_lost_host_is_out_of_service_also_when_it_comes_back() -> None:
     world = World(instance("a"))
     world.fails["start"] = UnreachableError("no route to host")
     outcome = world.switch()
+    assert (outcome.state, outcome.instances) == ("unreachable", None)
+    assert world.admin["lb-01"] == {"dk-01_a": "drain", "dk-01_b": "drain"}
+    assert world.serving() == set()
+
+
+def test_a_lost_host_that_serves_and_is_needed_goes_on() -> None:
+    world = World(instance("a"))
+    world.fails["start"] = UnreachableError("no route to host")
+    outcome = world.switch(min_in_service=4)
     assert (outcome.state, outcome.instances) == ("unreachable", None)
     assert world.admin["lb-01"]["dk-01_b"] == "drain"
     assert world.serving() == {"dk-01_a"}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 import typing as t
 
@@ -17,6 +18,10 @@ try:
     from drcloud.errors import DrcloudError
 except ImportError:
     ledger = None  # ControllerAction says what is missing.
+
+
+# Seconds between two looks at the first host.
+WATCH = 1.0
 
 
 class ActionModule(ControllerAction):
@@ -34,9 +39,9 @@ class ActionModule(ControllerAction):
         if self.check_mode:
             return {"changed": True, "step": "would be rolled"}
         store = open_store()
-        if ledger.first_bad(store, begun.deployment) is None:
+        if _roll.stopped_by(store, begun) is None:
             _roll.record_fallen(self, store, begun, task_vars)
-        bad = ledger.first_bad(store, begun.deployment)
+        bad = _roll.stopped_by(store, begun)
         if bad is not None:
             return {"changed": False, "step": "skipped", "reason": f"the roll stopped at {bad.host}"}
         try:
@@ -47,9 +52,20 @@ class ActionModule(ControllerAction):
             )
             if outcome.instances is not None:
                 observe.record(store, name, outcome.instances, "deploy")
+            if outcome.state == "done" and name == given["plan"]["order"][0]:
+                self._watch(store, begun, name, task_vars)
         except DrcloudError as error:
             return {"changed": True, "step": "failed", "reason": str(error)}
         return {"changed": True, "step": outcome.state, "slot": outcome.slot, **outcome.detail}
+
+    def _watch(self, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> None:
+        """Watch the first host before the others follow; what goes wrong is in the ledger, and stops them."""
+        seconds = begun.target.canary_watch
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not _roll.record_fallen(self, store, begun, task_vars):
+            time.sleep(min(WATCH, max(0.0, end - time.monotonic())))
+        if seconds and _roll.stopped_by(store, begun) is None:
+            _roll.verify(self, store, begun, name, task_vars)
 
     def _switch(
         self, store: t.Any, begun: t.Any, name: str, given: dict[str, t.Any], task_vars: dict[str, t.Any]

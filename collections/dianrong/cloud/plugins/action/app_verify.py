@@ -11,8 +11,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.delivery import ledger, observe, verify
-    from drcloud.errors import DrcloudError, UnreachableError
+    from drcloud.delivery import ledger, verify
 except ImportError:
     ledger = None  # ControllerAction says what is missing.
 
@@ -31,18 +30,4 @@ class ActionModule(ControllerAction):
         step = next(step for step in ledger.steps(store, begun.deployment) if step.host == name)
         if not verify.is_due(step):
             return {"trouble": ""}
-        state, trouble = self._look(store, begun, name, task_vars)
-        if trouble:
-            detail = {"reason": trouble, "kind": "host" if state == "unreachable" else "app"}
-            ledger.fail(store, begun.deployment, name, begun.token, state, detail, verify.DUE)
-        return {"trouble": trouble}
-
-    def _look(self, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> tuple[str, str]:
-        try:
-            instances = _roll.Host(self, begun, name, task_vars).observe()
-        except UnreachableError as error:
-            return "unreachable", str(error)
-        except DrcloudError as error:
-            return "failed", str(error)
-        observe.record(store, name, instances, "deploy")
-        return "failed", verify.trouble(instances, begun.target.app, begun.target.env, begun.target.revision)
+        return {"trouble": _roll.verify(self, store, begun, name, task_vars)}

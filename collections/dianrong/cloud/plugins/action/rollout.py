@@ -36,6 +36,8 @@ class ActionModule(ControllerAction):
             env={"type": "str"},
             only={"type": "list", "elements": "str", "default": []},
             way={"type": "str", "choices": ["deploy", "rollback", "resume"], "default": "deploy"},
+            budget={"type": "int", "default": 0},
+            watch={"type": "float"},
             rollout={"type": "dict"},
             save={"type": "path"},
         )
@@ -64,9 +66,11 @@ class ActionModule(ControllerAction):
         begun = _roll.begun_of(given["rollout"])
         store = open_store()
         try:
-            pools = _balancers.connect(self, begun.target.pool, begun.target.lbs, task_vars).pools()
+            balancers = _balancers.connect(self, begun.target.pool, begun.target.lbs, task_vars)
             reports = [_report(host, task_vars) for host in begun.target.hosts]
-            plan = rollout.make_plan(store, begun, reports, pools)
+            plan = rollout.make_plan(store, begun, reports, balancers.pools())
+            if begun.deployment and (lines := rollout.drain_lost(begun, reports)):
+                balancers.tell(lines)
         except DrcloudError as error:
             if begun.deployment:
                 rollout.finish(store, begun, os.environ.get(RUN), str(error), int(error.exit_code))
@@ -114,7 +118,15 @@ def _wish(given: dict[str, t.Any]) -> t.Any:
     for name in ("app", "tag", "env") if way == "deploy" else ("app", "env"):
         if not (given[name] or "").strip():
             raise InvalidInputError(f"the variable {name} is missing: say what to {way} with -e {name}=…")
-    return Wish(given["app"], given["env"], given["tag"] or "", tuple(given["only"]), way)
+    return Wish(
+        given["app"],
+        given["env"],
+        given["tag"] or "",
+        tuple(given["only"]),
+        way,
+        given["budget"],
+        given["watch"],
+    )
 
 
 def _report(host: str, task_vars: dict[str, t.Any]) -> t.Any:

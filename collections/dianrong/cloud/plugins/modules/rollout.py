@@ -45,6 +45,18 @@ options:
     type: str
     choices: [deploy, rollback, resume]
     default: deploy
+  watch:
+    description:
+      - For how many seconds the first host is watched before the others follow; for O(state=begun). An app that
+        dies after a while then costs one host. The default is what the app declares as C(canary_watch).
+    type: float
+  budget:
+    description:
+      - How many hosts may be lost before the roll stops; for O(state=begun).
+      - A host that is lost is drained at every load balancer and quarantined in the CMDB. Rolls leave it out
+        until one names it in O(only), brings it to the revision and back into service.
+    type: int
+    default: 0
   env:
     description: The environment; for O(state=begun).
     type: str

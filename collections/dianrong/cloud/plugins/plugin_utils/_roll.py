@@ -13,11 +13,12 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
 
 try:
-    from drcloud.delivery import ledger, rollout
+    from drcloud.delivery import ledger, observe, rollout, verdict
+    from drcloud.delivery import verify as verifying
     from drcloud.delivery.rollout import Begun
     from drcloud.delivery.switch import StepError
     from drcloud.delivery.target import Place, Target
-    from drcloud.errors import UnreachableError
+    from drcloud.errors import DrcloudError, UnreachableError
 except ImportError:
     Begun = None  # ControllerAction says what is missing.
 
@@ -32,7 +33,12 @@ def plain(value: t.Any) -> t.Any:
 
 def document(begun: t.Any) -> dict[str, t.Any]:
     """Return a roll as it travels through Ansible's variables. There is no secret in it."""
-    return {"target": begun.target.as_document(), "deployment": begun.deployment, "token": begun.token}
+    return {
+        "target": begun.target.as_document(),
+        "deployment": begun.deployment,
+        "token": begun.token,
+        "budget": begun.budget,
+    }
 
 
 def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
@@ -41,7 +47,12 @@ def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
     target = found["target"]
     target["hosts"] = {name: Place(**place) for name, place in target["hosts"].items()}
     target["lbs"] = tuple(target["lbs"])
-    return Begun(Target(**target), found["deployment"], found["token"])
+    return Begun(Target(**target), found["deployment"], found["token"], found["budget"])
+
+
+def stopped_by(store: t.Any, begun: t.Any) -> t.Any:
+    """Return the step that the roll stopped at, or None."""
+    return verdict.stopped_by(ledger.steps(store, begun.deployment), begun.budget)
 
 
 def record_fallen(action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any]) -> list[str]:
@@ -56,6 +67,27 @@ def record_fallen(action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mappin
         detail = {"reason": reason, "kind": "app", "fell": True}
         ledger.fail(store, begun.deployment, host, begun.token, "failed", detail)
     return list(found)
+
+
+def verify(action: t.Any, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> str:
+    """Look whether a switched host still runs what it was switched to; trouble goes to the ledger."""
+    state, trouble = _look(Host(action, begun, name, task_vars), store, begun, name)
+    if trouble:
+        detail = {"reason": trouble, "kind": "host" if state == "unreachable" else "app"}
+        ledger.fail(store, begun.deployment, name, begun.token, state, detail, verifying.DUE)
+    return trouble
+
+
+def _look(host: Host, store: t.Any, begun: t.Any, name: str) -> tuple[str, str]:
+    target = begun.target
+    try:
+        instances = host.observe()
+    except UnreachableError as error:
+        return "unreachable", str(error)
+    except DrcloudError as error:
+        return "failed", str(error)
+    observe.record(store, name, instances, "deploy")
+    return "failed", verifying.trouble(instances, target.app, target.env, target.revision)
 
 
 class Host:
