@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from drcloud.cmdb import snapshot
 from drcloud.cmdb.operational import Deployment
 from drcloud.cmdb.store import Store
 from drcloud.delivery import status
@@ -103,6 +104,10 @@ def last() -> Deployment:
 
 def steps() -> dict[str, str]:
     return {step.host.name: step.state for step in last().steps}
+
+
+def host_state(host: str) -> str:
+    return next(row.state for row in snapshot.read(Store.open()).hosts if row.name == host)
 
 
 def count() -> int:

@@ -47,8 +47,8 @@ options:
     default: deploy
   watch:
     description:
-      - For how many seconds the first host is watched before the others follow; for O(state=begun). An app that
-        dies after a while then costs one host. The default is what the app declares as C(canary_watch).
+      - For how many seconds the first host is watched before the others follow; for O(state=begun). An app
+        that dies after a while then costs one host. The default is what the app declares as C(canary_watch).
     type: float
   budget:
     description:
