@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from drcloud.cli import names
+from drcloud.cli import appconfig, names
 from drcloud.cli.files import warn
 from drcloud.cli.history import change_document, print_changes
 from drcloud.cli.table import print_json, print_table
@@ -26,6 +26,7 @@ from drcloud.errors import InvalidInputError
 from drcloud.exitcodes import ExitCode
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(appconfig.app, name="config", help="What an app is told in an environment, with history.")
 
 Name = Annotated[
     str,

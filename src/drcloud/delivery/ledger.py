@@ -79,6 +79,7 @@ def open_deployment(store: Store, target: Target, run: str | None, uid: str | No
             digest=target.digest,
             revision=target.revision,
             spec_version=target.spec_version,
+            config_version=target.config_version,
             plan={},
             actor=actors.current(),
             run_uid=run,

@@ -17,6 +17,7 @@ from drcloud.delivery import haproxy, ledger
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.plan import Plan, Prepared, plan
+from drcloud.delivery.reasons import explained
 from drcloud.delivery.target import Target, find, resolve
 from drcloud.errors import DrcloudError, UnreachableError
 from drcloud.exitcodes import ExitCode, most_serious
@@ -113,6 +114,7 @@ def make_plan(
         min_in_service=target.min_in_service,
         placed=target.placed,
     )
+    made = explained(store, target, made)
     if store is not None and begun.deployment:
         ledger.write_plan(store, begun.deployment, made)
     return made

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from drcloud.cmdb import lookup, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy
+from drcloud.delivery import haproxy, settings
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
+from drcloud.delivery.settings import Settings
 from drcloud.errors import InvalidInputError, NotFoundError
 
 ROLLABLE = "active"
@@ -45,6 +46,7 @@ class Target:
     min_in_service: int
     batch: int
     placed: int
+    config_version: int = 0
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -59,6 +61,7 @@ class Wanted:
     placement: PlacementRow
     registry: RegistryRow
     hosts: dict[str, HostRow]
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def spec(self) -> AppSpec:
@@ -72,7 +75,8 @@ def find(store: Store, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
         lookup.placement(session, app, env)
         for name in only:
             lookup.host(session, name)
-    return choose(snapshot.read(store), app, env, only)
+        given = settings.read(session, app, env)
+    return replace(choose(snapshot.read(store), app, env, only), settings=given)
 
 
 def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
@@ -121,15 +125,15 @@ def resolve(wanted: Wanted, tag: str) -> Target:
 
 def target(wanted: Wanted, tag: str, digest: str) -> Target:
     """Return what shall run for a digest. Pure."""
-    spec, placement = wanted.spec, wanted.placement
+    spec, placement, given = wanted.spec, wanted.placement, wanted.settings
     return Target(
         app=wanted.app.name,
         env=placement.env,
         tag=tag,
         digest=digest,
-        revision=revision(digest, spec),
+        revision=revision(digest, spec, config_version=given.config_version),
         image=f"{wanted.registry.endpoint}/{spec.image}@{digest}",
-        spec=spec.model_dump(mode="json", exclude=set(NOT_RUNNING)),
+        spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING)),
         spec_version=wanted.app.spec_version,
         hosts={
             name: Place(row.address or name, row.rack, dict(placement.ports[name]))
@@ -140,4 +144,5 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         min_in_service=placement.min_in_service,
         batch=placement.batch,
         placed=len(placement.hosts),
+        config_version=given.config_version,
     )
