@@ -1,4 +1,4 @@
-"""What an environment gives to an app at deploy: configuration as variables.
+"""What an environment gives to an app at deploy: configuration as variables, and secrets by reference.
 
 Precedence, low to high: specification, the environment's override in it, configuration, secrets.
 """
@@ -6,12 +6,14 @@ Precedence, low to high: specification, the environment's override in it, config
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb import appconfig
 from drcloud.cmdb.appspec import AppSpec
+from drcloud.delivery import fingerprints
+from drcloud.delivery.fingerprints import Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,12 @@ class Settings:
 
     config_version: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Taken] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What of the secrets goes into the revision."""
+        return {name: secret.mark for name, secret in self.secrets.items()}
 
     def applied(self, spec: AppSpec) -> AppSpec:
         """Return a specification with the configuration over its variables."""
@@ -31,3 +39,8 @@ def read(session: Session, app: str, env: str) -> Settings:
     found = appconfig.present(session, app, env)
     subject = f"configuration {found.number} of {app} in {env}"
     return Settings(found.number, appconfig.variables(found.values, subject))
+
+
+def with_secrets(given: Settings, spec: AppSpec, app: str, env: str) -> Settings:
+    """Return settings with the secrets of a specification for the environment, read now."""
+    return replace(given, secrets=fingerprints.take(spec, app, env))

@@ -10,7 +10,8 @@ from drcloud.cmdb import lookup, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, settings
+from drcloud.delivery import haproxy, settings, storage
+from drcloud.delivery.fingerprints import Taken
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
 from drcloud.delivery.settings import Settings
@@ -47,6 +48,8 @@ class Target:
     batch: int
     placed: int
     config_version: int = 0
+    # Where the secrets are and their fingerprints, never what they are.
+    secrets: dict[str, Taken] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -76,7 +79,10 @@ def find(store: Store, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
         for name in only:
             lookup.host(session, name)
         given = settings.read(session, app, env)
-    return replace(choose(snapshot.read(store), app, env, only), settings=given)
+    wanted = choose(snapshot.read(store), app, env, only)
+    for row in wanted.hosts.values():
+        storage.require(wanted.spec, app, row)
+    return replace(wanted, settings=settings.with_secrets(given, wanted.spec, app, env))
 
 
 def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
@@ -131,7 +137,7 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         env=placement.env,
         tag=tag,
         digest=digest,
-        revision=revision(digest, spec, config_version=given.config_version),
+        revision=revision(digest, spec, config_version=given.config_version, secrets=given.marks),
         image=f"{wanted.registry.endpoint}/{spec.image}@{digest}",
         spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING)),
         spec_version=wanted.app.spec_version,
@@ -145,4 +151,5 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         batch=placement.batch,
         placed=len(placement.hosts),
         config_version=given.config_version,
+        secrets=dict(given.secrets),
     )
