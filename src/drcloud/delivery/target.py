@@ -139,7 +139,7 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         digest=digest,
         revision=revision(digest, spec, config_version=given.config_version, secrets=given.marks),
         image=f"{wanted.registry.endpoint}/{spec.image}@{digest}",
-        spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING)),
+        spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING), exclude_none=True),
         spec_version=wanted.app.spec_version,
         hosts={
             name: Place(row.address or name, row.rack, dict(placement.ports[name]))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _engine, _health, _instance
 from ansible_collections.dianrong.cloud.plugins.modules import app_container
@@ -29,7 +30,7 @@ MARKS = _instance.labels(
 def spec(**fields: Any) -> dict[str, Any]:
     """Return a specification as it travels to a host."""
     whole = AppSpec.model_validate({"image": "a/b", "port": 8080, **fields})
-    return whole.model_dump(mode="json", exclude=set(NOT_RUNNING))
+    return whole.model_dump(mode="json", exclude=set(NOT_RUNNING), exclude_none=True)
 
 
 def payload(given: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
@@ -93,6 +94,21 @@ def test_what_is_not_said_is_not_asked_for() -> None:
     assert "Cmd" not in PLAIN
     assert not {"Mounts", "Devices", "Ulimits"} & PLAIN["HostConfig"].keys()
     assert PLAIN["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
+
+
+def test_a_driver_that_knows_no_labels_gets_none() -> None:
+    """The engine refuses them: `unknown log opt 'labels' for log driver local`."""
+    assert payload(log={"driver": "local"})["HostConfig"]["LogConfig"]["Config"] == {}
+    assert "labels" in payload(log={"driver": "json-file"})["HostConfig"]["LogConfig"]["Config"]
+
+
+def test_the_module_accepts_what_a_roll_sends() -> None:
+    """Also where nothing is said: a choice refuses none."""
+    for fields in ({}, {"health": {"kind": "exec", "command": ["/x"]}}, {"log": {"driver": "local"}}):
+        checked = ArgumentSpecValidator(app_container.argument_spec()).validate(
+            {"app": "demo", "env": "prod", "spec": spec(**fields)}
+        )
+        assert checked.error_messages == []
 
 
 def test_drclouds_own_labels_cannot_be_taken() -> None:

@@ -13,6 +13,8 @@ MARK = LABEL + "cmdb"
 KNOWN = ("app", "env", "tag", "digest", "revision", "deployment", "slot")
 # What the log driver keeps of the labels with each line; the central log files by it.
 LOGGED = ("app", "env", "slot", "tag", "revision")
+# The one log driver that takes no labels: https://docs.docker.com/engine/logging/drivers/local/
+UNLABELLED = "local"
 SUFFIXES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 SCRATCH = "rw,nosuid,nodev,noexec,size=64m"
 SHORT = 8
@@ -116,7 +118,9 @@ def log_config(log):
 
     Without a driver it is the engine's own, whichever that is: journald on hosts of docker_engine.
     """
-    options = dict(log.get("options") or {}, labels=",".join(LABEL + name for name in LOGGED))
+    options = dict(log.get("options") or {})
+    if log.get("driver") != UNLABELLED:
+        options["labels"] = ",".join(LABEL + name for name in LOGGED)
     return {"Type": log.get("driver") or "", "Config": options}
 
 
