@@ -26,8 +26,6 @@ from drcloud.errors import InvalidInputError, NotFoundError
 
 NAME = re.compile(VARIABLE)
 REFERENCE = re.compile(r"(env|file|vault):\S")
-# How often a change is tried again when somebody else made a version meanwhile.
-TRIES = 5
 Edit = Callable[[Document], Mapping[str, Any]]
 
 
@@ -117,26 +115,18 @@ def change(
 ) -> tuple[Change, ...]:
     """Make the next version of what ``edit`` makes of the present one; nothing where that is the same.
 
-    When somebody else makes a version meanwhile, ``edit`` is asked again of that one. Errors as of
-    ``entries.declare``.
+    ``edit`` is asked where nobody else writes meanwhile, so no version is made of an old one; it may be
+    asked more than once. Errors as of ``entries.declare``.
     """
-    for left in reversed(range(TRIES)):
-        with store.read() as session:
-            known = present(session, app, env)
-        wanted = dict(edit(known.values))
-        if wanted == known.values:
-            return ()
-        entry = {"app": app, "env": env, "number": known.number + 1, "document": wanted}
-        try:
-            return entries.declare(
-                store, [Entry("app_configs", entry)], reason=reason, ticket=ticket, dry_run=dry_run
-            ).changes
-        except InvalidInputError:
-            with store.read() as session:
-                overtaken = present(session, app, env).number != known.number
-            if not overtaken or not left:
-                raise
-    raise AssertionError("the last try raises")
+
+    def wanted(session: Session) -> list[Entry]:
+        known = present(session, app, env)
+        document = dict(edit(known.values))
+        if document == known.values:
+            return []
+        return [Entry("app_configs", {"app": app, "env": env, "document": document})]
+
+    return entries.declare(store, wanted, reason=reason, ticket=ticket, dry_run=dry_run).changes
 
 
 def refuse_bad(values: Mapping[str, Any]) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from drcloud.cmdb import appconfig, entries
+from drcloud.cmdb import appconfig
 from drcloud.cmdb.declared import Environment
-from drcloud.cmdb.entries import Entry
 from drcloud.cmdb.store import Store
 
 Command = Callable[..., tuple[int, str, str]]
@@ -143,20 +142,6 @@ def test_production_needs_a_ticket(drcloud: Command, config: Command, filled: St
         assert code == 6
         assert "app_config demo/prod/1 belongs to environment prod" in said
     assert drcloud("app", "config", "set", "demo", "--env", "qa", "A=1")[0] == 0
-
-
-def test_a_version_that_somebody_else_made_meanwhile_is_built_upon(filled: Store) -> None:
-    meanwhile = [{"THEIRS": "1"}]
-
-    def edit(known: dict[str, Any]) -> dict[str, Any]:
-        if meanwhile:
-            document = meanwhile.pop()
-            entry = Entry("app_configs", {"app": "demo", "env": "prod", "document": document})
-            entries.declare(filled, [entry], reason="theirs")
-        return {**known, "MINE": "2"}
-
-    appconfig.change(filled, "demo", "prod", edit, reason="mine")
-    assert present(filled) == (2, {"THEIRS": "1", "MINE": "2"})
 
 
 def test_what_an_import_brought_becomes_text() -> None:
