@@ -6,23 +6,36 @@ import os
 import re
 from pathlib import Path
 
+from drcloud import vault
 from drcloud.errors import InvalidInputError
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
-SCHEMES = ("env", "file")
+REFERENCE = re.compile(r"(?:env|file):\S.*|vault:[^\s#][^#]*#\S+")
+
+
+def require_reference(text: str) -> str:
+    """Return a reference; ValueError for what is none, which may be the secret itself: never repeat it."""
+    if not REFERENCE.fullmatch(text):
+        raise ValueError(
+            "must be a reference, env:NAME or file:PATH or vault:FILE#KEY, never the secret itself"
+        )
+    return text
 
 
 def resolve(reference: str) -> str:
-    """Return the secret that ``env:NAME`` or ``file:PATH`` points at.
+    """Return the secret that ``env:NAME``, ``file:PATH`` or ``vault:FILE#KEY`` points at.
 
     A path may hold ``${NAME}`` and a leading ``~``. One line end at the end of a file is not part of
     the secret. Raises InvalidInputError, which names the reference and never shows a value.
     """
     scheme, separator, target = reference.partition(":")
-    if not separator or scheme not in SCHEMES or not target:
+    read = READERS.get(scheme)
+    if not separator or read is None or not target or (scheme == "vault" and "#" not in target):
         # What stands here may be the secret itself, written in the wrong place: never repeat it.
-        raise InvalidInputError("a secret is given as env:NAME or file:PATH, and this reference is neither")
-    return _from_environment(reference, target) if scheme == "env" else _from_file(reference, target)
+        raise InvalidInputError(
+            "a secret is given as env:NAME or file:PATH or vault:FILE#KEY, and this reference is none of them"
+        )
+    return read(reference, target)
 
 
 def expand(text: str, subject: str) -> str:
@@ -61,3 +74,15 @@ def _from_file(reference: str, target: str) -> str:
     if not secret:
         raise InvalidInputError(f"secret {reference}: {path} is empty")
     return secret
+
+
+def _from_vault(reference: str, target: str) -> str:
+    name, _, key = target.rpartition("#")
+    subject = f"secret {reference}"
+    secret = vault.read(Path(expand(name, subject)), key, subject)
+    if not secret:
+        raise InvalidInputError(f"{subject}: it is empty")
+    return secret
+
+
+READERS = {"env": _from_environment, "file": _from_file, "vault": _from_vault}

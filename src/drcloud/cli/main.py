@@ -8,6 +8,7 @@ import typer
 
 from drcloud import __version__
 from drcloud.cli import (
+    apps,
     cmdb,
     compliance,
     deploy,
@@ -36,6 +37,7 @@ app.add_typer(inventory.app, name="inventory", help="What Ansible sees of the CM
 app.add_typer(
     host.app, name="host", help="Servers: what they have, what they carry, and how to get them ready."
 )
+app.add_typer(apps.app, name="app", help="What is delivered, how it runs and where.")
 app.add_typer(release.app, name="release", help="Built images, by tag and digest.")
 app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
 app.add_typer(runs.app, name="runs", help="What was run, by whom, and how it ended.")

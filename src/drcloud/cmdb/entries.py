@@ -85,23 +85,25 @@ class Task(Source):
 
 def declare(
     store: Store,
-    entries: Sequence[Entry],
+    entries: Sequence[Entry] | Callable[[Session], Sequence[Entry]],
     *,
     reason: str,
     ticket: str | None = None,
     actor: str | None = None,
     dry_run: bool = False,
 ) -> objects.Outcome:
-    """Bring objects to what the entries say, all of them or none; errors as of ``objects.change``."""
+    """Bring objects to what the entries say, all of them or none; errors as of ``objects.change``.
+
+    Entries that depend on what there is are a function: it is asked where nobody else writes meanwhile.
+    """
     mains: list[tuple[str, str]] = []
 
     def planned(session: Session) -> tuple[Loaded, tuple[Change, ...]]:
-        task = Task([_completed(session, entry) for entry in entries])
+        given = entries(session) if callable(entries) else entries
+        task = Task([_completed(session, entry) for entry in given])
         document = documents.parse(task)
         items = list(flatten(document, {}, None))
-        apps = [
-            Item("app", str(one.fields.get("app")), {}, ()) for one in entries if one.section in VERSIONED
-        ]
+        apps = [Item("app", str(one.fields.get("app")), {}, ()) for one in given if one.section in VERSIONED]
         loaded = nearby.load(session, [*items, *apps], whole=True)
         first: dict[Position, Item] = {}
         for item in items:

@@ -51,15 +51,35 @@ def import_files(
     name stay as they are. ``InvalidInputError`` lists everything that is wrong, by file, line and field;
     ``DeniedError`` names what needs an open change, in a dry run too.
     """
-    sources = [_read(path, request.kind) for path in request.paths]
+    names = ", ".join(Path(path).name for path in request.paths)
+    return import_sources(
+        store,
+        [_read(path, request.kind) for path in request.paths],
+        request,
+        dry_run=dry_run,
+        reason=reason or f"import of {names}",
+        ticket=ticket,
+    )
+
+
+def import_sources(
+    store: Store,
+    sources: Sequence[Source],
+    request: Request | None = None,
+    *,
+    dry_run: bool = False,
+    reason: str = "import",
+    ticket: str | None = None,
+) -> tuple[Change, ...]:
+    """Bring the CMDB to what sources together say; as ``import_files``, of what was read already."""
+    request = request or Request(())
     if dry_run:
         with store.read() as session:
             loaded = states.known(session)
             changes = _planned(session, sources, request, loaded)
             foreseen.enforce(session, loaded, changes, ticket)
             return changes
-    names = ", ".join(Path(path).name for path in request.paths)
-    with store.write(reason=reason or f"import of {names}", ticket=ticket) as session:
+    with store.write(reason=reason, ticket=ticket) as session:
         loaded = states.known(session)
         changes = _planned(session, sources, request, loaded)
         _require_agreed(changes, request)

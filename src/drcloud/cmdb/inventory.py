@@ -256,7 +256,8 @@ def _pool(placed: _Placed, known: dict[str, HostRow], spec: Variables) -> Variab
         "app": row.app,
         "env": row.env,
         "port": row.lb_port,
-        "health_path": health.path,
+        # Only HTTP has a path: load balancers look at any other app by connecting to it.
+        "health_path": health.path if health.kind == "http" else "",
         "health_interval": health.interval,
         "min_in_service": row.min_in_service,
         "members": [

@@ -53,8 +53,8 @@ def placement(session: Session, app_name: str, env: str) -> Placement:
     row = session.scalars(found).one_or_none()
     if row is None:
         raise NotFoundError(
-            f"app {app_name} has no placement in {env}: "
-            "add one under `placements` to the CMDB file and import it"
+            f"app {app_name} has no placement in {env}: add one under `placements` to the CMDB file and "
+            f"import it, or `drcloud app assign {app_name} --env {env} --hosts …`"
         )
     return row
 

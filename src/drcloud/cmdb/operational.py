@@ -93,6 +93,7 @@ class Deployment(Base):
     digest: Mapped[str] = mapped_column(String(71))
     revision: Mapped[str] = mapped_column(String(64))
     spec_version: Mapped[int]
+    config_version: Mapped[int] = mapped_column(default=0)
     plan: Mapped[Document] = mapped_column(JsonDocument)
     state: Mapped[str] = mapped_column(String(16), default="running")
     reason: Mapped[str] = mapped_column(Text, default="")

@@ -13,10 +13,12 @@ NAMES_ONLY = ("env",)
 
 
 def differences(old: Target, new: Target) -> list[str]:
-    """Return one text per field: the image first, then the settings in the order of their names."""
+    """Return one text per field: image and configuration first, then the settings by their names."""
     found = []
     if old.digest != new.digest:
         found.append(f"image {_image(old)} -> {_image(new)}")
+    if old.config_version != new.config_version:
+        found.append(f"configuration {old.config_version or 'none'} -> {new.config_version or 'none'}")
     before, after = dict(_flat(old.spec)), dict(_flat(new.spec))
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):

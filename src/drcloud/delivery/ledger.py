@@ -86,6 +86,7 @@ def open_deployment(
             digest=target.digest,
             revision=target.revision,
             spec_version=target.spec_version,
+            config_version=target.config_version,
             plan={"kind": kind},
             actor=actors.current(),
             run_uid=run,

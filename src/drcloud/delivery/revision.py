@@ -14,7 +14,8 @@ from typing import Any
 from drcloud.cmdb.appspec import AppSpec
 
 # Fields of a specification that say how an image is made or filed, not how it runs.
-NOT_RUNNING = frozenset({"build", "image", "tier", "canary_watch", "overrides"})
+# Of secrets it says where they are; what they are goes in by fingerprint.
+NOT_RUNNING = frozenset({"build", "image", "tier", "canary_watch", "overrides", "secrets"})
 SHORT = 8
 
 

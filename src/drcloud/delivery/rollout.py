@@ -49,6 +49,10 @@ class Report:
     unreachable: bool = False
 
 
+# What is left where the ledger knows a revision and finds no other difference.
+ONLY_LEFT = "a secret changed"
+
+
 def lock_name(app: str, env: str) -> str:
     """Return the name of the lock that a deploy holds."""
     return f"app:{app}@{env}"
@@ -148,7 +152,7 @@ def _changes(store: Store, target: Target, reports: Sequence[Report]) -> dict[st
     known = {item.revision: item for item in past if item.revision in seen - {target.revision}}
     wanted = find(store, target.app, target.env, list(target.hosts)) if known else None
     return {
-        revision: tuple(differences(recorded(store, wanted, item), target))
+        revision: tuple(differences(recorded(store, wanted, item), target)) or (ONLY_LEFT,)
         for revision, item in known.items()
         if wanted is not None
     }

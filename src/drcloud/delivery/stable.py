@@ -33,6 +33,7 @@ class Recorded:
     revision: str
     spec_version: int
     state: str
+    config_version: int = 0
 
     @property
     def is_stable(self) -> bool:
@@ -56,7 +57,9 @@ def recorded(store: Store, app: str, env: str) -> list[Recorded]:
 
 def _recorded(row: Deployment) -> Recorded:
     kind = row.plan.get("kind", DEPLOY)
-    return Recorded(row.uid, kind, row.tag, row.digest, row.revision, row.spec_version, row.state)
+    return Recorded(
+        row.uid, kind, row.tag, row.digest, row.revision, row.spec_version, row.state, row.config_version
+    )
 
 
 def standing(found: Sequence[Recorded]) -> list[Recorded]:

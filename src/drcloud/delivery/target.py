@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from drcloud.cmdb import lookup, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, quarantine
+from drcloud.delivery import haproxy, quarantine, settings, storage
+from drcloud.delivery.fingerprints import Taken
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
+from drcloud.delivery.settings import Settings
 from drcloud.delivery.stable import Recorded
 from drcloud.errors import InvalidInputError, NotFoundError
 
@@ -48,6 +49,9 @@ class Target:
     batch: int
     placed: int
     canary_watch: float = 0.0
+    config_version: int = 0
+    # Where the secrets are and their fingerprints, never what they are.
+    secrets: dict[str, Taken] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -63,6 +67,7 @@ class Wanted:
     registry: RegistryRow
     hosts: dict[str, HostRow]
     away: int = 0
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def spec(self) -> AppSpec:
@@ -76,7 +81,11 @@ def find(store: Store, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
         lookup.placement(session, app, env)
         for name in only:
             lookup.host(session, name)
-    return choose(snapshot.read(store), app, env, only)
+        given = settings.read(session, app, env)
+    wanted = choose(snapshot.read(store), app, env, only)
+    for row in wanted.hosts.values():
+        storage.require(wanted.spec, app, row)
+    return replace(wanted, settings=settings.with_secrets(given, wanted.spec, app, env))
 
 
 def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
@@ -127,25 +136,32 @@ def resolve(wanted: Wanted, tag: str) -> Target:
 
 
 def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:
-    """Return what a deployment rolled, on the hosts of today: its digest and settings, asked of nobody."""
+    """Return what a deployment rolled, on the hosts of today: its digest and settings, asked of nobody.
+
+    Secrets are read anew: a rollback does not bring back one that was replaced.
+    """
+    app, env = wanted.app.name, wanted.placement.env
     with store.read() as session:
-        app = lookup.app(session, wanted.app.name)
-        document = next(row.document for row in app.specs if row.number == past.spec_version)
-    app_row = dataclasses.replace(wanted.app, spec=dict(document), spec_version=past.spec_version)
-    return target(dataclasses.replace(wanted, app=app_row), past.tag, past.digest)
+        document = next(
+            row.document for row in lookup.app(session, app).specs if row.number == past.spec_version
+        )
+        given = settings.read(session, app, env, past.config_version)
+    then = replace(wanted, app=replace(wanted.app, spec=dict(document), spec_version=past.spec_version))
+    then = replace(then, settings=settings.with_secrets(given, then.spec, app, env))
+    return target(then, past.tag, past.digest)
 
 
 def target(wanted: Wanted, tag: str, digest: str) -> Target:
     """Return what shall run for a digest. Pure."""
-    spec, placement = wanted.spec, wanted.placement
+    spec, placement, given = wanted.spec, wanted.placement, wanted.settings
     return Target(
         app=wanted.app.name,
         env=placement.env,
         tag=tag,
         digest=digest,
-        revision=revision(digest, spec),
+        revision=revision(digest, spec, config_version=given.config_version, secrets=given.marks),
         image=f"{wanted.registry.endpoint}/{spec.image}@{digest}",
-        spec=spec.model_dump(mode="json", exclude=set(NOT_RUNNING)),
+        spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING), exclude_none=True),
         spec_version=wanted.app.spec_version,
         hosts={
             name: Place(row.address or name, row.rack, dict(placement.ports[name]))
@@ -157,4 +173,6 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         batch=placement.batch,
         placed=len(placement.hosts) - wanted.away,
         canary_watch=spec.canary_watch,
+        config_version=given.config_version,
+        secrets=dict(given.secrets),
     )

@@ -25,7 +25,8 @@ def trouble(instances: Sequence[Mapping[str, Any]], app: str, env: str, revision
         return "its new instance ended" if ended else "its new instance is gone"
     found = of_revision[0]
     if found.get("restarts"):
-        return f"its new instance ended {found['restarts']} times by itself after it had been healthy"
+        times = "once" if found["restarts"] == 1 else f"{found['restarts']} times"
+        return f"its new instance ended {times} by itself after it had been healthy"
     if found["status"] != "running":
         return f"its new instance is {found['status']}"
     return "" if found["health"] == "healthy" else "its new instance is not healthy any more"

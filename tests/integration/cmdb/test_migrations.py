@@ -98,6 +98,9 @@ ROWS_0002: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+SINCE_0003: dict[str, dict[str, Any]] = {"firewall_zone": {"allows": "[]"}}
+
+
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
     with engine.for_migrating(engine.build(engine.locate(url))).begin() as connection:
@@ -113,6 +116,7 @@ def build(connection: Connection, revision: str) -> None:
     rows = (*ROWS, *(ROWS_0002 if revision >= "0002" else ()))
     for table, fields in rows:
         values = {**(SINCE_0002.get(table, {}) if revision >= "0002" else {}), **_filled(dict(fields), table)}
+        values |= SINCE_0003.get(table, {}) if revision >= "0003" else {}
         for column in tables.get_columns(table):
             if column["name"] in TIMES and not column["nullable"]:
                 values[column["name"]] = NOW
@@ -257,6 +261,24 @@ def test_what_0003_adds_is_empty_at_first(url: str) -> None:
     with store.read() as session:
         before = history.documents(session, 1)["firewall_zone"]["dmz"]
     assert (before["description"], before["allows"]) == ("", [])
+
+
+def test_deployments_of_before_0004_knew_no_configuration(url: str) -> None:
+    with migrating(url) as connection:
+        build(connection, "0003")
+        connection.execute(
+            text(
+                "INSERT INTO deployment (id, uid, app_id, environment_id, tag, digest, revision, "
+                "spec_version, plan, state, reason, actor, started_at) "
+                "VALUES (1, 'd', 1, 1, 'rt67', 'sha256:a', 'r', 1, "
+                f"'{{}}', 'succeeded', '', '张三', '{NOW}')"
+            )
+        )
+    store = Store.at(url)
+    store.upgrade()
+    with store.operate() as session:
+        assert session.scalars(text("SELECT config_version FROM deployment")).all() == [0]
+        session.execute(text("UPDATE deployment SET config_version = 2"))
 
 
 def test_nested_prefixes_of_old_become_aggregates(url: str) -> None:

@@ -97,7 +97,8 @@ CASES = {
     ),
     "plain password": (
         HEAD.replace('"registry:5000"', '"registry:5000", password: geheim'),
-        "5: registries[0].password: must be a reference, env:NAME or file:PATH, never the secret itself",
+        "5: registries[0].password: must be a reference, env:NAME or file:PATH or vault:FILE#KEY, never the "
+        "secret itself",
     ),
     "registry nowhere": (
         HEAD.replace('endpoint: "registry:5000"', "port: 5000"),

@@ -147,7 +147,8 @@ CASES = {
     ),
     "a secret in the place of its reference": (
         f"hosts: [{{name: dk-02, role: docker, address: 10.90.0.12, bmc: {BMC}}}]",
-        "2: hosts[0].bmc.credential: must be a reference, env:NAME or file:PATH, never the secret itself",
+        "2: hosts[0].bmc.credential: must be a reference, env:NAME or file:PATH or vault:FILE#KEY, never the "
+        "secret itself",
     ),
     "an unknown tag": (
         "hosts: [{name: dk-02, role: docker, address: 10.90.0.12, tags: [gpus]}]",

@@ -22,6 +22,7 @@ GOOD = {"app": "demo", "env": "prod", "revision": "new", "status": "running", "h
         ([{**GOOD, "status": "exited"}], "its new instance ended"),
         ([{**GOOD, "status": "restarting"}], "its new instance is restarting"),
         ([{**GOOD, "restarts": 2}], "its new instance ended 2 times by itself after it had been healthy"),
+        ([{**GOOD, "restarts": 1}], "its new instance ended once by itself after it had been healthy"),
         ([{**GOOD, "health": "unhealthy"}], "its new instance is not healthy any more"),
     ],
 )

@@ -31,6 +31,14 @@ def test_a_host_carries_what_its_row_says(fleet):
     }
 
 
+def test_an_app_without_a_path_is_looked_at_by_connecting(fleet):
+    [app] = fleet.apps
+    for health in ({"kind": "tcp"}, {"kind": "exec", "command": ["/check"]}):
+        spec = {"image": "dianrong/demo", "port": 8080, "health": health}
+        variables = build(replace(fleet, apps=(replace(app, spec=spec),))).hosts["lb-01"]
+        assert variables["dr_lb_pools"][0]["health_path"] == ""
+
+
 def test_a_load_balancer_carries_its_pools_with_the_environments_health_check(fleet):
     variables = build(fleet).hosts["lb-01"]
     assert "dr_placements" not in variables

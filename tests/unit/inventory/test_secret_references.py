@@ -65,3 +65,72 @@ def test_paths_take_variables_and_home(monkeypatch):
     assert expand("~/${LAB}/$LAB.key", "option x") == "/home/ops/lab-1/lab-1.key"
     with pytest.raises(InvalidInputError, match="option x: the environment variable LUB is not set"):
         expand("/${LUB}", "option x")
+
+
+VAULT_PASSWORD = "open sesame"
+
+
+@pytest.fixture
+def vault(monkeypatch, tmp_path):
+    """Return what writes a file of Ansible Vault."""
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    (tmp_path / "password").write_text(f"{VAULT_PASSWORD}\n", encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(tmp_path / "password"))
+
+    def encrypted(text, password=VAULT_PASSWORD):
+        return VaultLib([("default", VaultSecret(password.encode()))]).encrypt(text.encode()).decode()
+
+    def write(text, *, whole=True, password=VAULT_PASSWORD):
+        path = tmp_path / "secrets.yml"
+        path.write_text(encrypted(text, password) if whole else text, encoding="utf-8")
+        return path
+
+    write.encrypted = encrypted
+    return write
+
+
+def test_a_secret_comes_from_an_encrypted_file(vault):
+    path = vault("shop: {db: {password: 密码}}\na.b: dotted\n")
+    assert resolve(f"vault:{path}#shop.db.password") == "密码"
+    assert resolve(f"vault:{path}#a.b") == "dotted"
+
+
+def test_a_secret_comes_from_an_encrypted_value(vault):
+    lines = "".join(f"  {line}\n" for line in vault.encrypted("s3cret").splitlines())
+    path = vault(f"plain: text\npassword: !vault |\n{lines}", whole=False)
+    assert resolve(f"vault:{path}#password") == "s3cret"
+    with pytest.raises(InvalidInputError, match="it is not encrypted: run `ansible-vault encrypt"):
+        resolve(f"vault:{path}#plain")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("a: {b: hunter2}\n", "a.c", "has no key a.c"),
+        ("a: [hunter2]\n", "a", "what stands there is no text"),
+        ("a: ''\n", "a", "it is empty"),
+        ("hunter2: [\n", "a", "is not YAML"),
+        ("hunter2\n", "a", "is not a mapping"),
+    ],
+)
+def test_what_is_wrong_in_a_vault_is_said_without_its_content(vault, text, key, said):
+    path = vault(text)
+    with pytest.raises(InvalidInputError) as caught:
+        resolve(f"vault:{path}#{key}")
+    assert f"secret vault:{path}#{key}: " in str(caught.value)
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_vault_of_another_password_or_of_none_is_said(vault, monkeypatch):
+    path = vault("a: b\n", password="other")
+    with pytest.raises(InvalidInputError, match="cannot be decrypted with the password of"):
+        resolve(f"vault:{path}#a")
+    with pytest.raises(InvalidInputError, match=r"cannot read .*nowhere.yml: No such file"):
+        resolve(f"vault:{path.with_name('nowhere.yml')}#a")
+    with pytest.raises(InvalidInputError, match="env:NAME or file:PATH or vault:FILE#KEY"):
+        resolve(f"vault:{path}")
+    monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE")
+    with pytest.raises(InvalidInputError, match="set ANSIBLE_VAULT_PASSWORD_FILE"):
+        resolve(f"vault:{path}#a")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from drcloud import secrets
 from drcloud.cmdb.declared import mac_address, moment, moment_text
 
 
@@ -41,9 +42,7 @@ def _cidr(value: str) -> str:
 
 
 def _reference(value: str) -> str:
-    if not re.fullmatch(r"(env|file):\S.*", value):
-        raise ValueError("must be a reference, env:NAME or file:PATH, never the secret itself")
-    return value
+    return secrets.require_reference(value)
 
 
 def _address_key(value: str) -> str:

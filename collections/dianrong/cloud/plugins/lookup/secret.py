@@ -18,7 +18,8 @@ extends_documentation_fragment:
 options:
   _terms:
     description:
-      - References to read, each C(env:NAME) or C(file:PATH).
+      - References to read, each C(env:NAME), C(file:PATH) or C(vault:FILE#KEY).
+      - FILE is encrypted by ansible-vault, as a whole or value by value; its password is that of Ansible.
       - A path may hold C(${NAME}) of the environment and a leading C(~).
       - One line end at the end of a file is not part of the secret.
     type: list

@@ -11,9 +11,13 @@ times per host.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
+import os
+import signal
 import struct
+import time
 from urllib.parse import quote, urlencode
 
 from ansible_collections.dianrong.cloud.plugins.module_utils._unix_http import UnixConnection
@@ -22,6 +26,8 @@ SOCKET = "/var/run/docker.sock"
 TIMEOUT = 60
 PULL_SILENCE = 120
 LOG_LINES = 20
+# Bytes of what a command writes that are kept.
+OUTPUT = 4096
 # What the engine says for a port that is published on all addresses.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
 FRAME = struct.Struct(">BxxxL")
@@ -133,6 +139,40 @@ class Engine:
             if error.status != 404:
                 raise
 
+    def execute(self, container, command, timeout):
+        """Run a command in a container; return its exit code and what it wrote, None where time ran out.
+
+        What does not end within C(timeout) seconds is killed, for the next look comes soon.
+        """
+        wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        made = self._json("POST", f"/containers/{quote(container)}/exec", body=wanted)["Id"]
+        path = f"/exec/{quote(made)}"
+        try:
+            with self._response(
+                "POST", f"{path}/start", body={"Detach": False, "Tty": False}, timeout=timeout
+            ) as answer:
+                output = unframe(_until(answer, time.monotonic() + timeout))
+        except OSError:
+            self._kill(path)
+            return None, b""
+        return self._exit_code(path), output
+
+    def _exit_code(self, path):
+        """Return how a command ended; its output ends a moment earlier."""
+        for _look in range(20):
+            state = self._json("GET", f"{path}/json")
+            if not state.get("Running") and state.get("ExitCode") is not None:
+                break
+            time.sleep(0.05)
+        return state.get("ExitCode")
+
+    def _kill(self, path):
+        """Kill a command; the engine tells its number on the host, and has no request for that."""
+        state = self._json("GET", f"{path}/json")
+        if state.get("Running") and state.get("Pid"):
+            with contextlib.suppress(OSError):
+                os.kill(state["Pid"], signal.SIGKILL)
+
     def logs(self, container, lines=LOG_LINES):
         """Return the last lines that a container wrote; none where its log driver keeps none."""
         query = {"stdout": "1", "stderr": "1", "tail": str(lines)}
@@ -173,6 +213,20 @@ def _auth(credentials):
     if not credentials:
         return {}
     return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(credentials).encode()).decode()}
+
+
+def _until(answer, deadline):
+    """Return the end of a stream; TimeoutError where it goes on after the deadline."""
+    found = b""
+    while True:
+        part = answer.read1(65536)
+        if not part:
+            return found
+        found += part
+        if len(found) > 16 * OUTPUT:
+            raise TimeoutError("it writes without end")
+        if time.monotonic() > deadline:
+            raise TimeoutError("it does not end")
 
 
 def _said(response):

@@ -2,15 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether an instance works: asked over HTTP from its own host, long enough to believe it."""
+"""Whether an instance works: asked from its own host, long enough to believe it.
+
+Over HTTP, by a connection, or by a command in its container.
+"""
 
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 
 QUICK = 0.2
 BODY = 200
+# Seconds that a connection must outlive before it counts.
+SILENCE = 0.2
 
 
 class UnhealthyError(Exception):
@@ -36,6 +42,40 @@ def probe(address, port, path, timeout):
     if 300 <= answer.status < 400:
         return "HTTP {}, a redirect to {}".format(answer.status, answer.headers.get("Location", "nowhere"))
     return "HTTP {} {}".format(answer.status, " ".join(body.decode("utf-8", "replace").split())).strip()
+
+
+def connects(address, port, timeout):
+    """Return None where a connection comes about, else what is wrong with it.
+
+    The engine's port proxy takes connections for a container that listens to none, and ends them at once:
+    one that is closed without a word right away is no answer.
+    """
+    try:
+        connection = socket.create_connection((address, port), timeout=timeout)
+    except OSError as error:
+        return f"no connection ({error})"
+    with connection:
+        connection.settimeout(min(timeout, SILENCE))
+        try:
+            closed = connection.recv(1) == b""
+        except socket.timeout:
+            return None  # it waits for the other side to begin, as most do
+        except OSError as error:
+            return f"no connection ({error})"
+    return "the connection was closed at once" if closed else None
+
+
+def runs(execute, command, timeout):
+    """Return None where a command in the container ends with 0 in time, else what is wrong.
+
+    C(execute) runs it: of (command, timeout) it makes (exit code or None, what it wrote).
+    """
+    code, output = execute(command, timeout)
+    said = " ".join(output.decode("utf-8", "replace").split())[-BODY:]
+    if code == 0:
+        return None
+    ended = f"did not end within {timeout:g} s" if code is None else f"ended with exit code {code}"
+    return f"{command[0]} {ended}{': ' if said else ''}{said}"
 
 
 class Watch:
@@ -79,16 +119,17 @@ class Watch:
         return min(self.health["interval"], max(QUICK, self.health["min_healthy"] / 4))
 
 
-def wait(state, target, health):
+def wait(state, look, health):
     """Wait until the instance is healthy; UnhealthyError says why it never was.
 
-    C(state) returns None while the container runs, else what happened to it; C(target) is (address, port).
+    C(state) returns None while the container runs, else what happened to it; C(look) returns None where it
+    is healthy now, else what is wrong.
     """
     watch = Watch(health, time.monotonic())
     while True:
         gone = state()
         if gone is not None:
             raise UnhealthyError(gone)
-        if watch.see(probe(target[0], target[1], health["path"], health["timeout"]), time.monotonic()):
+        if watch.see(look(), time.monotonic()):
             return
         time.sleep(watch.pause())

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.dianrong.cloud.plugins.module_utils._secrets import INSIDE
+
 # The states in which a container holds its port, or will again by itself (Engine API 1.41).
 LIVE = ("running", "restarting", "paused")
 LABEL = "com.dianrong.cloud."
@@ -13,9 +15,13 @@ MARK = LABEL + "cmdb"
 KNOWN = ("app", "env", "tag", "digest", "revision", "deployment", "slot")
 # What the log driver keeps of the labels with each line; the central log files by it.
 LOGGED = ("app", "env", "slot", "tag", "revision")
+# The one log driver that takes no labels: https://docs.docker.com/engine/logging/drivers/local/
+UNLABELLED = "local"
 SUFFIXES = {"k": 1024, "m": 1024**2, "g": 1024**3}
 SCRATCH = "rw,nosuid,nodev,noexec,size=64m"
 SHORT = 8
+# What the CMDB calls them, and what the Engine API does.
+RESTARTS = {"never": "no"}
 
 
 def container_name(app, env, slot, revision):
@@ -50,25 +56,34 @@ def describe(container):
     return document
 
 
-def payload(image, spec, marks, publish, host):
-    """Return what the Engine API wants for a new container (POST /containers/create, API 1.41)."""
+def payload(image, spec, marks, publish, host, given=None):
+    """Return what the Engine API wants for a new container (POST /containers/create, API 1.41).
+
+    C(given) are the secrets: C(env) as variables, C(secrets) is the directory that has the others.
+    """
+    given = given or {}
     inner = "{}/tcp".format(spec["port"])
-    return {
+    wanted = {
         "Image": image,
-        "Env": environment(spec, marks, host),
-        "Labels": marks,
+        "Env": environment(spec, marks, host, given.get("env")),
+        "Labels": dict(spec.get("labels") or {}, **marks),
         "User": spec.get("user") or "",
         "ExposedPorts": {inner: {}},
         "StopSignal": spec["stop_signal"],
         "StopTimeout": int(spec["stop_grace"]),
         "HostConfig": host_config(
-            spec, {inner: [{"HostIp": publish["address"], "HostPort": str(publish["port"])}]}
+            spec,
+            {inner: [{"HostIp": publish["address"], "HostPort": str(publish["port"])}]},
+            given.get("secrets"),
         ),
     }
+    if spec.get("command"):
+        wanted["Cmd"] = list(spec["command"])
+    return wanted
 
 
-def environment(spec, marks, host):
-    """Return the variables of the app, and what an instance may know of itself."""
+def environment(spec, marks, host, secrets=None):
+    """Return the variables of the app, and what an instance may know of itself; secrets win."""
     own = {
         "DRCLOUD_APP": marks[LABEL + "app"],
         "DRCLOUD_ENV": marks[LABEL + "env"],
@@ -77,17 +92,17 @@ def environment(spec, marks, host):
         "DRCLOUD_SLOT": marks[LABEL + "slot"],
     }
     own.update(spec.get("env") or {})
+    own.update(secrets or {})
     return sorted(f"{name}={value}" for name, value in own.items())
 
 
-def host_config(spec, bindings):
+def host_config(spec, bindings, secrets=None):
     """Return limits, rights and ports: nothing is allowed that the specification does not ask for."""
-    resources = spec.get("resources") or {}
+    restart = spec.get("restart") or "unless-stopped"
     config = {
         "PortBindings": bindings,
-        # The engine's own driver, whichever it is: journald on hosts of docker_engine.
-        "LogConfig": {"Type": "", "Config": {"labels": ",".join(LABEL + name for name in LOGGED)}},
-        "RestartPolicy": {"Name": "unless-stopped"},
+        "LogConfig": log_config(spec.get("log") or {}),
+        "RestartPolicy": {"Name": RESTARTS.get(restart, restart)},
         "ReadonlyRootfs": bool(spec["read_only"]),
         "CapDrop": ["ALL"],
         "CapAdd": list(spec.get("cap_add") or []),
@@ -96,12 +111,59 @@ def host_config(spec, bindings):
     }
     if spec["read_only"]:
         config["Tmpfs"] = {"/tmp": SCRATCH}  # noqa: S108 - inside the container
+    config.update(limits(spec.get("resources") or {}))
+    config.update(disks(spec, secrets))
+    return config
+
+
+def log_config(log):
+    """Return how the engine keeps what an instance writes.
+
+    Without a driver it is the engine's own, whichever that is: journald on hosts of docker_engine.
+    """
+    options = dict(log.get("options") or {})
+    if log.get("driver") != UNLABELLED:
+        options["labels"] = ",".join(LABEL + name for name in LOGGED)
+    return {"Type": log.get("driver") or "", "Config": options}
+
+
+def disks(spec, secrets=None):
+    """Return what of the host's disks an instance sees, its secrets among it."""
+    mounts = [
+        bind(volume["source"], volume["target"], bool(volume.get("read_only")))
+        for volume in spec.get("volumes") or []
+    ]
+    if secrets:
+        mounts.append(bind(secrets, INSIDE, True))
+    devices = [
+        {
+            "PathOnHost": device["source"],
+            "PathInContainer": device["target"],
+            "CgroupPermissions": device.get("access") or "rw",
+        }
+        for device in spec.get("devices") or []
+    ]
+    found = {"Mounts": mounts, "Devices": devices}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def bind(source, target, read_only):
+    """Return a mount of a path of the host; what is not there is an error and not made."""
+    return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": read_only}
+
+
+def limits(resources):
+    """Return the limits of an instance; those that are not said are none."""
+    config = {}
     if resources.get("memory"):
         config["Memory"] = size(resources["memory"])
     if resources.get("cpus"):
         config["NanoCpus"] = int(resources["cpus"] * 1000000000)
     if resources.get("pids"):
         config["PidsLimit"] = int(resources["pids"])
+    ulimits = resources.get("ulimits") or {}
+    if ulimits:
+        config["Ulimits"] = [ulimit(name, ulimits[name]) for name in sorted(ulimits)]
     return config
 
 
@@ -114,6 +176,12 @@ def available_memory(path="/proc/meminfo"):
         return None
     found = [line.split() for line in lines if line.startswith("MemAvailable:")]
     return int(found[0][1]) * 1024 if found else None
+
+
+def ulimit(name, limit):
+    """Return a limit of the kernel; the hard one is the soft one where it is not said."""
+    soft, hard = limit["soft"], limit.get("hard")
+    return {"Name": name, "Soft": int(soft), "Hard": int(soft if hard is None else hard)}
 
 
 def size(text):

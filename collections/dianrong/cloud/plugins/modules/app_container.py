@@ -17,6 +17,8 @@ description:
     in their place.
   - A container without the labels of drCloud is never touched.
   - An instance that does not become healthy is removed again, after its last log lines were read.
+  - Secrets are files in C(/var/lib/drcloud/secrets), behind a directory that only root may enter, and each
+    container sees its own in C(/run/secrets). They go with the container, and outlive a restart of the host.
 author:
   - drCloud contributors (@dianrong)
 options:
@@ -84,15 +86,28 @@ options:
         description: Environment variables.
         type: dict
         default: {}
+      command:
+        description: The command and its arguments, if not the image's.
+        type: list
+        elements: str
       health:
         description: How to tell that an instance works. Times are seconds.
         type: dict
         required: true
         suboptions:
-          path:
-            description: The path that answers 2xx when the instance works.
+          kind:
+            description: Whether to ask over HTTP, to connect, or to run a command in the container.
             type: str
-            required: true
+            choices: [http, tcp, exec]
+            default: http
+          path:
+            description: The path that answers 2xx when the instance works, of O(spec.health.kind=http).
+            type: str
+            default: /healthz
+          command:
+            description: The command that ends with 0 when the instance works, of O(spec.health.kind=exec).
+            type: list
+            elements: str
           interval:
             description: Time between two looks.
             type: float
@@ -127,6 +142,70 @@ options:
           pids:
             description: Number of processes.
             type: int
+          ulimits:
+            description:
+              - Limits of the kernel by name, as C(nofile); each has C(soft) and perhaps C(hard).
+            type: dict
+            default: {}
+      volumes:
+        description: File systems of the host that the instance sees. Each must be mounted.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          source:
+            description: Where it is mounted on the host.
+            type: path
+            required: true
+          target:
+            description: Where the container sees it.
+            type: str
+            required: true
+          read_only:
+            description: Whether the instance may only read it.
+            type: bool
+            default: false
+      devices:
+        description: Block devices of the host that the instance sees.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          source:
+            description: The device on the host.
+            type: path
+            required: true
+          target:
+            description: The device in the container.
+            type: str
+            required: true
+          access:
+            description: What the instance may do with it, read, write and make its node.
+            type: str
+            choices: [r, rw, rwm]
+            default: rw
+      log:
+        description: Where the engine keeps what the instance writes.
+        type: dict
+        default: {}
+        suboptions:
+          driver:
+            description: The log driver, if not the engine's own.
+            type: str
+            choices: [journald, json-file, local]
+          options:
+            description: Options of the log driver.
+            type: dict
+            default: {}
+      labels:
+        description: Labels of the container beside those of drCloud.
+        type: dict
+        default: {}
+      restart:
+        description: When the engine starts an instance again that has ended.
+        type: str
+        choices: [unless-stopped, on-failure, never]
+        default: unless-stopped
       read_only:
         description: Whether the root file system is read-only. C(/tmp) is a small tmpfs then.
         type: bool
@@ -147,6 +226,16 @@ options:
         description: How long it may take to stop before it is killed.
         type: float
         default: 10
+  secrets:
+    description: Secrets by name, each as base64. The instance finds them as files in C(/run/secrets).
+    type: dict
+    default: {}
+  secret_env:
+    description:
+      - Secrets by name, each as base64, that the instance gets as environment variables. Whoever may use
+        the engine's socket reads them there; a file is better where the app can read one.
+    type: dict
+    default: {}
   token:
     description:
       - The fencing token of the lease under which this roll runs. A token lower than one seen before is
@@ -220,11 +309,13 @@ logs:
 """
 
 import errno
+import os
 import socket
+import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _health, _instance
+from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _health, _instance, _secrets
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
     EVERYWHERE,
     Engine,
@@ -259,6 +350,8 @@ class Instances:
         self.params = module.params
         self.dry = module.check_mode
         self.engine = engine
+        self.files = _secrets.decoded(module.params["secrets"])
+        self.variables = _secrets.decoded(module.params["secret_env"])
         self.before = self.get_existing()
         self.changes = []
 
@@ -286,8 +379,9 @@ class Instances:
 
     def prepared(self):
         """Pull the image and check the ports, unless there is nothing to start here."""
-        if any(self.wanted(entry) and self.probe(entry["slot"]) is None for entry in self.of_app()):
+        if any(self.wanted(entry) and self.probe(entry) is None for entry in self.of_app()):
             return
+        self.require_disks()
         running = [entry["slot"] for entry in self.of_app() if entry["status"] in _instance.LIVE]
         for slot, port in sorted(self.params["slots"].items()):
             if slot not in running:
@@ -335,41 +429,67 @@ class Instances:
         try:
             _health.wait(
                 lambda: self.gone(container),
-                (self.params["address"], self.port(self.params["slot"])),
+                lambda: self.probe({"id": container, "slot": self.params["slot"]}),
                 self.params["spec"]["health"],
             )
         except _health.UnhealthyError as error:
-            logs = self.engine.logs(container)
+            secrets = [*self.files.values(), *self.variables.values()]
+            logs = _secrets.hidden(self.engine.logs(container), secrets)
             with self.fence():
-                self.engine.remove(container)
+                self.remove({"id": container, "name": self.name()})
             self.changes = []
-            raise InstanceError(str(error), "app", logs) from error
+            [message] = _secrets.hidden([str(error)], secrets)
+            raise InstanceError(message, "app", logs) from error
+
+    def name(self):
+        """Return the name of the instance in question."""
+        return _instance.container_name(*(self.params[key] for key in ("app", "env", "slot", "revision")))
+
+    def remove(self, entry):
+        """Remove an instance and its secrets."""
+        self.engine.remove(entry["id"])
+        _secrets.remove(entry["name"])
 
     def start(self):
         """Make room, create and start; return the container, or None where nothing is to be waited for."""
         running = [entry for entry in self.in_slot() if self.wanted(entry)]
         if running:
             return None if self.dry else running[0]["id"]
-        name = _instance.container_name(*(self.params[key] for key in ("app", "env", "slot", "revision")))
+        name = self.name()
         self.changes.append(f"start {name}")
         if self.dry:
             return None
         for entry in self.in_slot():
             if entry["status"] in _instance.LIVE or entry["name"] == name:
-                self.engine.remove(entry["id"])
+                self.remove(entry)
         self.require_free(self.port(self.params["slot"]))
+        self.require_disks()
         if not self.engine.has_image(self.params["image"]):
             self.pull()
-        container = self.engine.create(name, self.payload())
+        return self.create(name)
+
+    def create(self, name):
+        """Create and start; leave nothing behind where the engine refuses that."""
+        place = _secrets.write(name, self.files) if self.files else None
+        try:
+            container = self.engine.create(name, self.payload(place))
+        except EngineError as error:
+            _secrets.remove(name)
+            raise InstanceError(f"cannot create {name}: {self.told(error)}") from error
         try:
             self.engine.start(container)
         except EngineError as error:
-            self.engine.remove(container)
-            raise InstanceError(f"cannot start {name}: {error}", "app") from error
+            self.remove({"id": container, "name": name})
+            raise InstanceError(f"cannot start {name}: {self.told(error)}", "app") from error
         return container
 
-    def payload(self):
-        """Return what the engine is asked to create."""
+    def told(self, error):
+        """Return what the engine says, without secrets that it may repeat."""
+        [message] = _secrets.hidden([str(error)], self.variables.values())
+        return message
+
+    def payload(self, place):
+        """Return what the engine is asked to create; C(place) is where its secrets are."""
         params = self.params
         digest = params["image"].partition("@")[2]
         marks = _instance.labels(
@@ -378,7 +498,11 @@ class Instances:
             **{key: params[key] for key in ("app", "env", "tag", "revision", "deployment", "slot")},
         )
         publish = {"address": params["address"], "port": self.port(params["slot"])}
-        return _instance.payload(params["image"], params["spec"], marks, publish, params["host"])
+        given = {
+            "secrets": place,
+            "env": {name: content.decode("utf-8") for name, content in self.variables.items()},
+        }
+        return _instance.payload(params["image"], params["spec"], marks, publish, params["host"], given)
 
     def gone(self, container):
         """Return what happened to a container that should run, or None."""
@@ -410,7 +534,7 @@ class Instances:
         for entry in _instance.retired(entries, self.params["keep"]):
             self.changes.append("remove {}".format(entry["name"]))
             if not self.dry:
-                self.engine.remove(entry["id"])
+                self.remove(entry)
 
     def absent(self):
         """Remove what is in the slot."""
@@ -418,7 +542,16 @@ class Instances:
             for entry in self.in_slot():
                 self.changes.append("remove {}".format(entry["name"]))
                 if not self.dry:
-                    self.engine.remove(entry["id"])
+                    self.remove(entry)
+
+    def sweep(self, instances):
+        """Remove what a crash left of secrets; seen again under the fence, for another may start one now."""
+        beginning = "{}_{}_".format(self.params["app"], self.params["env"])
+        if _secrets.strays(beginning, {entry["name"] for entry in instances}):
+            with self.fence():
+                known = {entry["name"] for entry in self.get_existing()}
+                for name in _secrets.strays(beginning, known):
+                    _secrets.remove(name)
 
     def fence(self):
         """Hold the fence of this app and environment."""
@@ -435,10 +568,34 @@ class Instances:
             raise InstanceError(f"slot {slot} has no host port: import the placement again")
         return int(self.params["slots"][slot])
 
-    def probe(self, slot):
-        """Return what is wrong with the instance in a slot, or None."""
-        health = self.params["spec"]["health"]
-        return _health.probe(self.params["address"], self.port(slot), health["path"], health["timeout"])
+    def probe(self, entry):
+        """Return what is wrong with a running instance, or None."""
+        health, address = self.params["spec"]["health"], self.params["address"]
+        if health["kind"] == "tcp":
+            return _health.connects(address, self.port(entry["slot"]), health["timeout"])
+        if health["kind"] == "http":
+            return _health.probe(address, self.port(entry["slot"]), health["path"], health["timeout"])
+        try:
+            return _health.runs(
+                lambda command, timeout: self.engine.execute(entry["id"], command, timeout),
+                health["command"],
+                health["timeout"],
+            )
+        except EngineError as error:
+            return str(error)
+
+    def require_disks(self):
+        """Refuse a volume that is not mounted, which would fill the root disk, and a device that is none."""
+        for volume in self.params["spec"]["volumes"]:
+            if not os.path.ismount(volume["source"]):
+                raise InstanceError("{} is not mounted: provision this host".format(volume["source"]))
+        for device in self.params["spec"]["devices"]:
+            try:
+                mode = os.stat(device["source"]).st_mode
+            except OSError as error:
+                raise InstanceError("device {}: {}".format(device["source"], error.strerror)) from error
+            if not stat.S_ISBLK(mode):
+                raise InstanceError("{} is no block device".format(device["source"]))
 
     def require_free(self, port):
         """Refuse a port that somebody else has."""
@@ -458,6 +615,8 @@ class Instances:
     def after(self):
         """Return all instances of ours as they are now, with the health of those of this app."""
         instances = self.before if self.dry else self.get_existing()
+        if not self.dry and self.params["state"] in {"started", "stopped", "absent"}:
+            self.sweep(instances)
         for entry in instances:
             ours = all(entry[key] == self.params[key] for key in ("app", "env"))
             known = (
@@ -467,28 +626,78 @@ class Instances:
                 and entry["slot"] in self.params["slots"]
             )
             if entry["status"] == "running" and known:
-                entry["health"] = "healthy" if self.probe(entry["slot"]) is None else "unhealthy"
+                entry["health"] = "healthy" if self.probe(entry) is None else "unhealthy"
         return instances
 
 
-def argument_spec():
-    """Return the options of this module."""
-    health = {name: {"type": kind, "required": True} for name, kind in (
-        ("path", "str"), ("interval", "float"), ("timeout", "float"),
-        ("retries", "int"), ("start_period", "float"), ("min_healthy", "float"),
-    )}  # fmt: skip
-    resources = {"memory": {"type": "str"}, "cpus": {"type": "float"}, "pids": {"type": "int"}}
-    spec = {
+def health_options():
+    """Return the options of a health check."""
+    times = ("interval", "timeout", "start_period", "min_healthy")
+    return {
+        "kind": {"type": "str", "choices": ["http", "tcp", "exec"], "default": "http"},
+        "path": {"type": "str", "default": "/healthz"},
+        "command": {"type": "list", "elements": "str"},
+        "retries": {"type": "int", "required": True},
+        **{name: {"type": "float", "required": True} for name in times},
+    }
+
+
+def disk_options():
+    """Return the options of volumes and devices."""
+    volume = {
+        "source": {"type": "path", "required": True},
+        "target": {"type": "str", "required": True},
+        "read_only": {"type": "bool", "default": False},
+    }
+    device = {
+        "source": {"type": "path", "required": True},
+        "target": {"type": "str", "required": True},
+        "access": {"type": "str", "choices": ["r", "rw", "rwm"], "default": "rw"},
+    }
+    return {
+        "volumes": {"type": "list", "elements": "dict", "default": [], "options": volume},
+        "devices": {"type": "list", "elements": "dict", "default": [], "options": device},
+    }
+
+
+def spec_options():
+    """Return the options of a specification; the controller validated it as a whole."""
+    resources = {
+        "memory": {"type": "str"},
+        "cpus": {"type": "float"},
+        "pids": {"type": "int"},
+        "ulimits": {"type": "dict", "default": {}},
+    }
+    log = {
+        "driver": {"type": "str", "choices": ["journald", "json-file", "local"]},
+        "options": {"type": "dict", "default": {}},
+    }
+    restarts = ["unless-stopped", "on-failure", "never"]
+    return {
         "port": {"type": "int", "required": True},
+        "command": {"type": "list", "elements": "str"},
         "env": {"type": "dict", "default": {}},
-        "health": {"type": "dict", "required": True, "options": health},
+        "health": {
+            "type": "dict",
+            "required": True,
+            "options": health_options(),
+            "required_if": [("kind", "exec", ("command",))],
+        },
         "resources": {"type": "dict", "default": {}, "options": resources},
+        **disk_options(),
+        "log": {"type": "dict", "default": {}, "options": log},
+        "labels": {"type": "dict", "default": {}},
+        "restart": {"type": "str", "choices": restarts, "default": "unless-stopped"},
         "read_only": {"type": "bool", "default": True},
         "user": {"type": "str"},
         "cap_add": {"type": "list", "elements": "str", "default": []},
         "stop_signal": {"type": "str", "default": "SIGTERM"},
         "stop_grace": {"type": "float", "default": 10},
     }
+
+
+def argument_spec():
+    """Return the options of this module."""
     return {
         "state": {"type": "str", "default": "observed", "choices": list(NEEDED)},
         "app": {"type": "str", "required": True},
@@ -502,7 +711,9 @@ def argument_spec():
         "host": {"type": "str", "default": ""},
         "address": {"type": "str"},
         "slots": {"type": "dict", "default": {}},
-        "spec": {"type": "dict", "options": spec},
+        "spec": {"type": "dict", "options": spec_options()},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
+        "secret_env": {"type": "dict", "default": {}, "no_log": True},
         "token": {"type": "int", "default": 0, "no_log": False},
         "keep": {"type": "int", "default": 1},
         "config_file": {"type": "path", "default": "/etc/drcloud/docker/config.json"},
@@ -523,7 +734,7 @@ def main():
         after = instances.after()
     except InstanceError as error:
         module.fail_json(msg=str(error), kind=error.kind, logs=error.logs)
-    except (EngineError, _fence.FencedError, OSError) as error:
+    except (EngineError, _fence.FencedError, _secrets.SecretsError, OSError) as error:
         module.fail_json(msg=str(error), kind="host", logs=[])
     module.exit_json(
         changed=bool(instances.changes),

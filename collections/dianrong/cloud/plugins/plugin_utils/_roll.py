@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
 
@@ -13,12 +14,13 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
 
 try:
-    from drcloud.delivery import ledger, observe, rollout, verdict
+    from drcloud.delivery import fingerprints, ledger, observe, rollout, verdict
     from drcloud.delivery import verify as verifying
+    from drcloud.delivery.fingerprints import Taken
     from drcloud.delivery.rollout import Begun
     from drcloud.delivery.switch import StepError
     from drcloud.delivery.target import Place, Target
-    from drcloud.errors import DrcloudError, UnreachableError
+    from drcloud.errors import DrcloudError, InvalidInputError, UnreachableError
 except ImportError:
     Begun = None  # ControllerAction says what is missing.
 
@@ -47,6 +49,7 @@ def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
     target = found["target"]
     target["hosts"] = {name: Place(**place) for name, place in target["hosts"].items()}
     target["lbs"] = tuple(target["lbs"])
+    target["secrets"] = {name: Taken(**taken) for name, taken in target["secrets"].items()}
     return Begun(Target(**target), found["deployment"], found["token"], found["budget"])
 
 
@@ -157,7 +160,24 @@ class Host:
             "slots": place.slots,
             "spec": target.spec,
             "token": self._begun.token,
+            **(self.secrets() if state == "started" else {}),
         }
+
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """Return the secrets by how the app gets them, for module options that are never logged.
+
+        They travel as base64, so that what Ansible hides in a result is no word that stands there anyway.
+        """
+        target = self._begun.target
+        found: dict[str, dict[str, str]] = {"secrets": {}, "secret_env": {}}
+        for name, taken in target.secrets.items():
+            try:
+                text = fingerprints.unchanged(target.app, target.env, name, taken)
+            except InvalidInputError as error:
+                raise StepError(str(error), "app") from error
+            option = "secrets" if taken.expose == "file" else "secret_env"
+            found[option][name] = base64.b64encode(text.encode("utf-8")).decode("ascii")
+        return found
 
 
 def _no_answer(text: str) -> str:
