@@ -16,6 +16,7 @@ from drcloud.cli import (
     inventory,
     lab,
     logs,
+    promote,
     release,
     run,
     runs,
@@ -43,6 +44,7 @@ app.add_typer(lab.app, name="lab", help="Real Docker hosts on this machine, to t
 app.command("init")(cmdb.init)
 app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
+app.command("promote")(promote.promote)
 app.command("deploy")(deploy.deploy)
 app.command("status")(deploy.status)
 app.command("logs")(logs.logs)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from drcloud.cmdb import lookup, snapshot
+from drcloud.cmdb import lookup, observations, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy
+from drcloud.delivery import haproxy, platforms
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
 from drcloud.errors import InvalidInputError, NotFoundError
@@ -59,6 +59,8 @@ class Wanted:
     placement: PlacementRow
     registry: RegistryRow
     hosts: dict[str, HostRow]
+    # What `uname -m` said on them, as far as they were ever looked at.
+    machines: dict[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> AppSpec:
@@ -72,7 +74,8 @@ def find(store: Store, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
         lookup.placement(session, app, env)
         for name in only:
             lookup.host(session, name)
-    return choose(snapshot.read(store), app, env, only)
+    found = choose(snapshot.read(store), app, env, only)
+    return replace(found, machines=observations.machines(store, found.hosts))
 
 
 def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
@@ -111,12 +114,18 @@ def _check_host(host: HostRow, placement: PlacementRow) -> None:
 
 
 def resolve(wanted: Wanted, tag: str) -> Target:
-    """Ask the registry what the tag is, once, and return what shall run."""
+    """Ask the registry what the tag is, once, and return what shall run.
+
+    An image that a host cannot run, for it is of another architecture, is refused here.
+    """
     check_tag(tag)
     spec = wanted.spec
     with Registry.of(wanted.registry) as registry:
-        digest = registry.digest(wanted.app.name, spec.image, tag)
-    return target(wanted, tag, digest)
+        manifest = registry.manifest(wanted.app.name, spec.image, tag)
+        if wanted.machines:
+            built_for = registry.platforms(spec.image, manifest)
+            platforms.refuse(f"{wanted.app.name} {tag}", built_for, wanted.machines)
+    return target(wanted, tag, manifest.digest)
 
 
 def target(wanted: Wanted, tag: str, digest: str) -> Target:
