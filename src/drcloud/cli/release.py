@@ -157,7 +157,7 @@ def show(
         print_document(_document(row))
         return
     for name, value in _document(row).items():
-        typer.echo(f"{name + ':':12} {value if value is not None else '-'}")
+        typer.echo(f"{name + ':':15} {value if value is not None else '-'}")
 
 
 def _document(row: ReleaseRow) -> dict[str, object]:

@@ -17,7 +17,7 @@ from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
 from drcloud.delivery import named, promotion, releases, target
 from drcloud.delivery.platforms import WrongPlatformError
-from drcloud.errors import CmdbUnreachableError, DeniedError, InvalidInputError
+from drcloud.errors import CmdbUnreachableError, DeniedError, InvalidInputError, LockedError
 from drcloud.exitcodes import ExitCode
 
 from .conftest import Drcloud
@@ -139,17 +139,17 @@ def test_a_promotion_that_is_killed_half_way_is_finished_by_the_same_again(
     assert old in named.images(store, ["main"]).digests
     # Somebody who wants something else waits until it is clear that nobody goes on.
     other = registry.image(repository, "other", "rt68")
-    refused = drcloud("promote", "shop", "rt68", "prod")
-    assert refused.returncode == ExitCode.LOCKED
-    assert "channel:shop:prod is locked by promotion" in said(refused)
-    assert "shop rt67 to prod by anna" in refused.stderr
+    with pytest.raises(
+        LockedError, match=r"channel:shop:prod is locked by .* shop rt67 to prod by anna since"
+    ):
+        promotion.promote(store, promotion.Request("shop", "rt68", "prod"))
 
     again = drcloud("promote", "shop", "rt67", "prod", "--json")
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout)
     assert (told["before"], told["recorded_before"], told["changed"]) == (new, None, True)
     assert channels(store) == {"prod": new}
-    assert drcloud("promote", "shop", "rt68", "prod").returncode == 0
+    promotion.promote(store, promotion.Request("shop", "rt68", "prod"))
     assert channels(store) == {"prod": other}
 
 
@@ -289,9 +289,7 @@ def test_an_image_for_other_machines_is_refused_before_a_roll(
     assert target.resolve(target.find(store, "shop", "qa"), "arm").tag == "arm"
     observations.record_facts(store, "dk-01", {"kernel": {"machine": "x86_64"}})
     wanted = target.find(store, "shop", "qa")
-    with pytest.raises(
-        WrongPlatformError, match=r"linux/arm64, which host dk-01 \(linux/amd64"
-    ):
+    with pytest.raises(WrongPlatformError, match=r"linux/arm64, which host dk-01 \(linux/amd64"):
         target.resolve(wanted, "arm")
     assert target.resolve(wanted, "intel").tag == "intel"
     assert target.resolve(wanted, "both").digest == index
