@@ -17,6 +17,7 @@ from drcloud.cli import (
     inventory,
     lab,
     logs,
+    promote,
     release,
     rollback,
     run,
@@ -46,6 +47,7 @@ app.add_typer(lab.app, name="lab", help="Real Docker hosts on this machine, to t
 app.command("init")(cmdb.init)
 app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
+app.command("promote")(promote.promote)
 app.command("deploy")(deploy.deploy)
 app.command("rollback")(rollback.rollback)
 app.command("status")(deploy.status)

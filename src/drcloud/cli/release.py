@@ -14,8 +14,9 @@ from rich.table import Table
 from drcloud.cli import names
 from drcloud.cli.playbook import print_document
 from drcloud.cli.table import screen
+from drcloud.cmdb import actor
 from drcloud.cmdb.store import Store
-from drcloud.delivery import releases
+from drcloud.delivery import branches, releases
 from drcloud.delivery.releases import ReleaseRow
 from drcloud.errors import InvalidInputError
 
@@ -26,15 +27,27 @@ app = typer.Typer(no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def build(
+def build(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     app_name: Annotated[
         str,
         typer.Argument(metavar="APP", help="The app, as the CMDB names it.", autocompletion=names.of("app")),
     ],
-    tag: Annotated[str, typer.Option("--tag", help="The tag, as in rt67.", show_default=False)],
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The tag, as in rt67. Default: that of --branch.")
+    ] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option("--branch", help="Take the branch's tag: develop latest, rel/67 rt67, master prod."),
+    ] = None,
     source: Annotated[
         Path, typer.Option("--source", help="The tree that the app's build section is relative to.")
     ] = Path(),
+    from_git: Annotated[
+        str | None,
+        typer.Option(
+            "--from-git", help="Build this commit, branch or tag of the clone in --source, and nothing else."
+        ),
+    ] = None,
     git_ref: Annotated[
         str | None, typer.Option("--git-ref", help="What is built. Default: the commit of the tree.")
     ] = None,
@@ -44,6 +57,9 @@ def build(
     build_arg: Annotated[
         list[str] | None, typer.Option("--build-arg", help="NAME=VALUE for the Dockerfile.")
     ] = None,
+    ticket: Annotated[
+        str | None, typer.Option("--ticket", help="The change ticket, for labels and the change log.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Build an app's image, push it to its registry and record the release with its digest."""
@@ -51,8 +67,17 @@ def build(
     from drcloud.delivery.builder import build as build_image
 
     console = Console(stderr=json, highlight=False)
-    request = BuildRequest(app_name, tag, source, git_ref, build_id, _arguments(build_arg or []))
-    console.print(f"building {escape(app_name)}:{escape(tag)}", soft_wrap=True)
+    request = BuildRequest(
+        app=app_name,
+        tag=_tag(tag, branch),
+        source=source,
+        git_ref=git_ref,
+        build_id=build_id,
+        args=_arguments(build_arg or []),
+        from_git=from_git,
+        ticket=ticket or actor.ticket(),
+    )
+    console.print(f"building {escape(app_name)}:{escape(request.tag)}", soft_wrap=True)
     with console.status("building …"):
         built = build_image(
             Store.open(),
@@ -63,6 +88,14 @@ def build(
         print_document(asdict(built))
     else:
         _tell(console, built)
+
+
+def _tag(tag: str | None, branch: str | None) -> str:
+    if tag is not None:
+        return tag
+    if branch is None:
+        raise InvalidInputError("say under which tag with --tag, or from which branch with --branch")
+    return branches.tag_of_branch(branch)
 
 
 def _arguments(pairs: list[str]) -> dict[str, str]:
@@ -124,7 +157,7 @@ def show(
         print_document(_document(row))
         return
     for name, value in _document(row).items():
-        typer.echo(f"{name + ':':12} {value if value is not None else '-'}")
+        typer.echo(f"{name + ':':15} {value if value is not None else '-'}")
 
 
 def _document(row: ReleaseRow) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,14 @@ def record_facts(store: Store, host: str, facts: Document) -> None:
         else:
             known.facts, known.observed_at = facts, now()
         advance(session, OBSERVED)
+
+
+def machines(store: Store, hosts: Iterable[str]) -> dict[str, str]:
+    """Return what ``uname -m`` said on hosts when they were last looked at; unknown ones are left out."""
+    query = select(Host.name, HostFact.facts).join(HostFact.host).where(Host.name.in_(list(hosts)))
+    with store.read() as session:
+        found = {name: (facts.get("kernel") or {}).get("machine") for name, facts in session.execute(query)}
+    return {name: machine for name, machine in found.items() if machine}
 
 
 def record_instances(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from drcloud.cmdb import lookup, snapshot
+from drcloud.cmdb import lookup, observations, snapshot
 from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, quarantine, settings, storage
+from drcloud.delivery import haproxy, platforms, quarantine, settings, storage
 from drcloud.delivery.fingerprints import Taken
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
@@ -68,6 +68,8 @@ class Wanted:
     hosts: dict[str, HostRow]
     away: int = 0
     settings: Settings = field(default_factory=Settings)
+    # What `uname -m` said on them, as far as they were ever looked at.
+    machines: dict[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> AppSpec:
@@ -85,7 +87,8 @@ def find(store: Store, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
     wanted = choose(snapshot.read(store), app, env, only)
     for row in wanted.hosts.values():
         storage.require(wanted.spec, app, row)
-    return replace(wanted, settings=settings.with_secrets(given, wanted.spec, app, env))
+    given = settings.with_secrets(given, wanted.spec, app, env)
+    return replace(wanted, settings=given, machines=observations.machines(store, wanted.hosts))
 
 
 def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Wanted:
@@ -127,12 +130,18 @@ def _check_host(host: HostRow, placement: PlacementRow) -> None:
 
 
 def resolve(wanted: Wanted, tag: str) -> Target:
-    """Ask the registry what the tag is, once, and return what shall run."""
+    """Ask the registry what the tag is, once, and return what shall run.
+
+    An image that a host cannot run, for it is of another architecture, is refused here.
+    """
     check_tag(tag)
     spec = wanted.spec
     with Registry.of(wanted.registry) as registry:
-        digest = registry.digest(wanted.app.name, spec.image, tag)
-    return target(wanted, tag, digest)
+        manifest = registry.manifest(wanted.app.name, spec.image, tag)
+        if wanted.machines:
+            built_for = registry.platforms(spec.image, manifest)
+            platforms.refuse(f"{wanted.app.name} {tag}", built_for, wanted.machines)
+    return target(wanted, tag, manifest.digest)
 
 
 def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from drcloud.cmdb import objects
 from drcloud.cmdb.store import Store
+from drcloud.cmdb.wanted import Wanted
 from drcloud.delivery import builder, releases
 from drcloud.delivery.builder import BuildError, BuildRequest
 from drcloud.delivery.registry import RegistryDeniedError
-from drcloud.errors import DrcloudError, InvalidInputError, NotFoundError, UnreachableError
+from drcloud.errors import DeniedError, DrcloudError, InvalidInputError, NotFoundError, UnreachableError
 
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"
@@ -83,16 +84,25 @@ def test_a_tree_without_the_apps_dockerfile(store: Store, tmp_path: Path) -> Non
         builder.build(store, BuildRequest("demo", "no tag", tmp_path))
 
 
-def test_the_commit_is_read_from_the_tree(tmp_path: Path) -> None:
-    assert builder.git_revision(tmp_path) is None
-    for arguments in (
-        ["init", "-q"],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"],
-    ):
-        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
-    found = builder.git_revision(tmp_path)
-    assert found is not None
-    assert len(found) == 40
+def test_a_commit_is_labelled_with_what_was_asked_for_and_what_it_is() -> None:
+    asked = BuildRequest("demo", "rt67", Path(), from_git="rel/67", build_id="42", ticket="CHG-8")
+    found = builder.labels(asked, "c0ffee")
+    assert found["com.dianrong.cloud.git-ref"] == "rel/67"
+    assert found["com.dianrong.cloud.ticket"] == "CHG-8"
+    assert found["com.dianrong.cloud.build"] == "42"
+    assert found["org.opencontainers.image.revision"] == "c0ffee"
+
+
+def test_a_build_of_a_guarded_tag_is_denied_before_anything_is_built(store: Store, tmp_path: Path) -> None:
+    guard = Wanted("environment", {"change_required": True}, "prod")
+    objects.change(store, [guard], reason="test")
+    with pytest.raises(DeniedError, match="channel demo:prod belongs to environment prod"):
+        builder.build(store, BuildRequest("demo", "prod", tmp_path))
+
+
+def test_a_commit_and_a_name_for_a_tree_do_not_go_together(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="--from-git knows its commit"):
+        builder.build(store, BuildRequest("demo", "rt67", tmp_path, git_ref="v1", from_git="rel/67"))
 
 
 def test_a_release_is_recorded_once_and_its_channel_moves(store: Store) -> None:

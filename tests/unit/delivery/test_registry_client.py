@@ -8,7 +8,15 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from drcloud.delivery.registry import Credentials, Registry, RegistryDeniedError, check_tag
+from drcloud.delivery.manifest import Manifest
+from drcloud.delivery.platforms import Platform
+from drcloud.delivery.registry import (
+    Credentials,
+    Registry,
+    RegistryDeniedError,
+    RegistryReadOnlyError,
+    check_tag,
+)
 from drcloud.errors import DrcloudError, InvalidInputError, NotFoundError, UnreachableError
 
 MANIFEST = b'{"schemaVersion": 2}'
@@ -100,6 +108,100 @@ def test_a_token_is_fetched_where_the_registry_wants_one() -> None:
     with client(tokens) as registry:
         assert registry.digest("demo", "dianrong/demo", "rt67") == DIGEST
     assert dict(asked[1].url.params) == {"service": "registry", "scope": "repository:dianrong/demo:pull"}
+
+
+INDEX = b'{"manifests": [{"platform": {"os": "linux", "architecture": "arm64"}}]}'
+KIND = "application/vnd.oci.image.index.v1+json"
+
+
+class Shelf:
+    """A registry that keeps what is put, and speaks tokens where ``scope`` names the one for pushes."""
+
+    def __init__(self, scope: str = "", refusal: int = 0, swap: bytes | None = None) -> None:
+        self.tags = {"rt67": INDEX}
+        self.scope, self.refusal, self.swap = scope, refusal, swap
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        if request.url.host == "auth.test":
+            return httpx.Response(200, json={"token": request.url.params["scope"]})
+        tag = request.url.path.rpartition("/")[2]
+        if request.method == "GET":
+            found = self.tags.get(tag)
+            return httpx.Response(200, content=found, headers={"Content-Type": KIND}) if found else GONE
+        if self.refusal:
+            return httpx.Response(self.refusal)
+        if self.scope and request.headers.get("Authorization") != f"Bearer {self.scope}":
+            challenge = f'Bearer realm="https://auth.test/token",scope="{self.scope}"'
+            return httpx.Response(401, headers={"WWW-Authenticate": challenge})
+        assert request.headers["Content-Type"] == KIND
+        self.tags[tag] = self.swap or request.content
+        return httpx.Response(201)
+
+
+GONE = httpx.Response(404)
+
+
+@pytest.mark.parametrize("scope", ["", "repository:dianrong/demo:pull,push"])
+def test_a_tag_is_put_on_the_same_bytes(scope: str) -> None:
+    shelf = Shelf(scope)
+    with client(shelf) as registry:
+        found = registry.manifest("demo", "dianrong/demo", "rt67")
+        assert (found.media_type, found.is_index) == (KIND, True)
+        assert registry.platforms("dianrong/demo", found) == (Platform("linux", "arm64"),)
+        assert registry.known_digest("dianrong/demo", "prod") is None
+        registry.point("dianrong/demo", "prod", found)
+        assert registry.known_digest("dianrong/demo", "prod") == found.digest
+    assert shelf.tags["prod"] == INDEX
+
+
+@pytest.mark.parametrize(
+    ("shelf", "kind", "words"),
+    [
+        (Shelf(refusal=403), RegistryDeniedError, "refused drcloud: .*, and that this account may push"),
+        (Shelf(refusal=405), RegistryReadOnlyError, "takes no writes, so dianrong/demo:prod was not moved"),
+        (Shelf(refusal=500), DrcloudError, "HTTP 500 when asked to take dianrong/demo:prod"),
+        (Shelf(swap=b"{}"), DrcloudError, "but serves sha256:44136.*: somebody else moved it"),
+    ],
+)
+def test_a_tag_that_cannot_be_moved(shelf: Shelf, kind: type[DrcloudError], words: str) -> None:
+    with client(shelf) as registry, pytest.raises(kind, match=words):
+        registry.point("dianrong/demo", "prod", Manifest(INDEX, KIND))
+
+
+def test_a_manifest_that_no_engine_of_today_makes_is_not_promoted() -> None:
+    first = Manifest(MANIFEST, "application/vnd.docker.distribution.manifest.v1+prettyjws")
+    with client(Shelf()) as registry, pytest.raises(InvalidInputError, match="no image of today"):
+        registry.point("dianrong/demo", "prod", first)
+
+
+def test_a_digest_names_its_bytes_or_nothing() -> None:
+    with client(Shelf()) as registry:
+        with pytest.raises(NotFoundError, match=rf"app demo has no image {DIGEST} in registry main"):
+            registry.manifest("demo", "dianrong/demo", DIGEST)
+        with pytest.raises(InvalidInputError, match="is not a tag"):
+            registry.manifest("demo", "dianrong/demo", "sha256:short")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "config", "found"),
+    [
+        (f'{{"config": {{"digest": "{DIGEST}"}}}}', b'{"os":"linux","architecture":"amd64"}', "linux/amd64"),
+        (f'{{"config": {{"digest": "{DIGEST}"}}}}', b"no json", None),
+        (f'{{"config": {{"digest": "{DIGEST}"}}}}', None, None),
+        ('{"config": "odd"}', None, None),
+        ("[]", None, None),
+    ],
+)
+def test_an_image_is_for_what_its_configuration_says(
+    manifest: str, config: bytes | None, found: str | None
+) -> None:
+    answer = GONE if config is None else httpx.Response(200, content=config)
+    with client(lambda request: answer) as registry:
+        image = Manifest(manifest.encode(), "application/vnd.oci.image.manifest.v1+json")
+        told = registry.platforms("dianrong/demo", image)
+    assert [str(one) for one in told] == ([found] if found else [])
 
 
 def test_a_broken_registry_is_quoted() -> None:
