@@ -11,7 +11,9 @@ from drcloud.cli import (
     cmdb,
     compliance,
     deploy,
+    deployments,
     doctor,
+    drift,
     host,
     inventory,
     lab,
@@ -45,6 +47,8 @@ app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
 app.command("deploy")(deploy.deploy)
 app.command("status")(deploy.status)
+app.command("history")(deployments.history)
+app.command("drift")(drift.drift)
 app.command("logs")(logs.logs)
 app.command("run")(run.run)
 

@@ -23,9 +23,11 @@ def record(
     source: str,
     observed_at: datetime | None = None,
 ) -> None:
-    """Record all instances of a host as ``app_container`` returned them.
+    """Record all instances of a host as ``app_container`` or ``instances_info`` returned them.
 
-    The health of an app that was not asked this time stays what it was, as long as its instance runs.
+    What runs counts, not what a label says of it: where the module tells the digest of the image itself
+    (``image_digest``), that one is recorded. The health of an app that was not asked this time stays what
+    it was, as long as its instance runs.
     """
     known = _health(store, host)
     rows = [_row(instance, known) for instance in instances]
@@ -34,6 +36,7 @@ def record(
 
 def _row(instance: Mapping[str, Any], known: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     row: dict[str, Any] = {field: str(instance[field]) for field in FIELDS}
+    row["digest"] = str(instance.get("image_digest") or row["digest"])
     started = str(instance.get("started_at") or "")
     row["started_at"] = None if not started or started.startswith(NEVER) else started
     if row["health"] == "unknown":
