@@ -12,6 +12,7 @@ from rich.table import Table
 from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cli.table import screen
+from drcloud.cmdb.drift import UNKNOWN
 from drcloud.cmdb.store import Store
 from drcloud.delivery import drifts
 from drcloud.delivery.drifts import Line, Report
@@ -69,9 +70,11 @@ def _tell(report: Report) -> None:
         for line in report.lines:
             table.add_row(*_row(line))
         console.print(table)
-    count = len(report.lines)
-    verdict = f"[red]{count} drifted[/]" if count else "[green]no drift[/]"
-    console.print(f"{verdict} among {report.compared} compared; {_looks(report)}", soft_wrap=True)
+    unknown = sum(line.drift.kind in UNKNOWN for line in report.lines)
+    drifted = len(report.lines) - unknown
+    verdict = f"[red]{drifted} drifted[/]" if drifted else "[green]none drifted[/]"
+    verdict += f", [red]of {unknown} it is not known[/]" if unknown else ""
+    console.print(f"of {report.compared} compared {verdict}; {_looks(report)}", soft_wrap=True)
 
 
 def _row(line: Line) -> tuple[str, ...]:

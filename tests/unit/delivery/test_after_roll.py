@@ -222,6 +222,6 @@ def test_the_commands(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, "leave the app and --env out" in err) == (2, True)
     code, out, _err = drcloud(capsys, "drift")
     assert code == ExitCode.INCOMPLETE
-    assert "6 drifted among 6 compared; no host was ever looked at" in out
+    assert "of 6 compared none drifted, of 6 it is not known; no host was ever looked at" in out
     code, out, _err = drcloud(capsys, "drift", "--app", "demo", "--env", "prod", "--json")
     assert {line["kind"] for line in json.loads(out)["drift"]} == {"not_seen"}
