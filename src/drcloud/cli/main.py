@@ -18,6 +18,7 @@ from drcloud.cli import (
     inventory,
     lab,
     logs,
+    maintenance,
     release,
     run,
     runs,
@@ -42,6 +43,9 @@ app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
 app.add_typer(runs.app, name="runs", help="What was run, by whom, and how it ended.")
 app.add_typer(schedule.app, name="schedule", help="Playbooks that run by the calendar.")
 app.add_typer(lab.app, name="lab", help="Real Docker hosts on this machine, to try and to test.")
+apps = typer.Typer(no_args_is_help=True)
+apps.command("maintenance")(maintenance.maintenance)
+app.add_typer(apps, name="app", help="What is delivered: in service, or in maintenance.")
 app.command("init")(cmdb.init)
 app.command("doctor")(doctor.doctor)
 app.command("build")(release.build)
