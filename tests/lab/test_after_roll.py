@@ -1,4 +1,4 @@
-"""What comes after a roll, on real hosts: history, drift, a look at them, pruning, the page of maintenance."""
+"""What comes after a roll, on real hosts: history, drift, looks, pruning, and the page of maintenance."""
 
 from __future__ import annotations
 
