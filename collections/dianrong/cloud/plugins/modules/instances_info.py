@@ -11,7 +11,7 @@ short_description: Tell which instances of apps are on a Docker host, and whethe
 version_added: 0.1.0
 description:
   - Tells all containers that carry the labels of drCloud, running and stopped, of every app, in one pass.
-  - RV(instances[].image_digest) is of the image itself. It differs from the label where somebody made a
+  - C(image_digest) of an instance is of the image itself. It differs from the label where somebody made a
     container by hand.
   - Asks those for their health that O(probes) tell about. Starts nothing and changes nothing.
 options:
