@@ -12,11 +12,14 @@ from drcloud.cli import (
     cmdb,
     compliance,
     deploy,
+    deployments,
     doctor,
+    drift,
     host,
     inventory,
     lab,
     logs,
+    maintenance,
     promote,
     release,
     rollback,
@@ -38,6 +41,7 @@ app.add_typer(inventory.app, name="inventory", help="What Ansible sees of the CM
 app.add_typer(
     host.app, name="host", help="Servers: what they have, what they carry, and how to get them ready."
 )
+apps.app.command("maintenance")(maintenance.maintenance)
 app.add_typer(apps.app, name="app", help="What is delivered, how it runs and where.")
 app.add_typer(release.app, name="release", help="Built images, by tag and digest.")
 app.add_typer(compliance.app, name="compliance", help="Is it as it should be?")
@@ -51,6 +55,8 @@ app.command("promote")(promote.promote)
 app.command("deploy")(deploy.deploy)
 app.command("rollback")(rollback.rollback)
 app.command("status")(deploy.status)
+app.command("history")(deployments.history)
+app.command("drift")(drift.drift)
 app.command("logs")(logs.logs)
 app.command("run")(run.run)
 

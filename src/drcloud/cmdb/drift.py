@@ -1,6 +1,6 @@
 """Drift: what was observed on hosts against what the CMDB and the last deployment say should run there.
 
-The one function that status, the inventory's drift groups and compliance ask.
+The one function that status, ``drcloud drift``, the inventory's drift groups and compliance ask.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import func, select
@@ -20,15 +20,18 @@ from drcloud.cmdb.operational import Deployment, Instance, Observation, Sequence
 from drcloud.cmdb.snapshot import PlacementRow
 
 State = Literal["ok", "differs", "unhealthy", "stopped", "missing", "not seen", "not deployed"]
-# What does not run as the last deployment left it, or cannot be shown to.
-DRIFTED: dict[State, str] = {
-    "differs": "differs",
+# ``image``: another image; ``spec``: the image, but another revision of it (variables, limits, mounts,
+# configuration, secrets); ``unplaced``: ours, and no placement puts it there; ``not_seen``: the host was
+# never looked at; ``stale``: all is well, as far as an old look tells.
+Kind = Literal["image", "spec", "stopped", "unhealthy", "missing", "unplaced", "not_seen", "stale"]
+KINDS: dict[State, Kind] = {
+    "unhealthy": "unhealthy",
     "stopped": "stopped",
     "missing": "missing",
     "not seen": "not_seen",
 }
-# What runs on a host that no placement puts it on.
-UNPLACED = "unplaced"
+# What a host was not asked for, or not lately: that is no knowledge, good or bad.
+UNKNOWN: tuple[Kind, ...] = ("not_seen", "stale")
 # A deployment that failed may have left the fleet between two revisions: it is not what should be.
 DESIRED = ("succeeded", "nothing-to-do")
 
@@ -57,6 +60,23 @@ class Seen:
     health: str
     started_at: datetime | None
     observed_at: datetime
+    deployment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One app on one host that is not as it should be, or of which nobody can tell.
+
+    ``observed_at`` is when the host was last looked at; None where it never was.
+    """
+
+    host: str
+    app: str
+    env: str
+    kind: Kind
+    desired: Desired | None
+    seen: Seen | None
+    observed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +106,64 @@ def verdict(desired: Desired | None, seen: Seen | None, observed_at: datetime | 
         return "missing" if observed_at else "not seen"
     if seen.status != "running":
         return "stopped"
-    if desired is not None and seen.revision != desired.revision:
+    if desired is not None and _differs(desired, seen):
         return "differs"
     return "ok" if seen.health == "healthy" else "unhealthy"
 
 
-def hosts(placements: Iterable[PlacementRow], observed: Observed) -> dict[str, set[str]]:
-    """Return the hosts that drifted, by kind of drift. Pure."""
-    found: dict[str, set[str]] = defaultdict(set)
-    placed = set()
+def _differs(desired: Desired, seen: Seen) -> bool:
+    """Tell whether something else runs; a container made by hand may bear the right revision."""
+    return seen.revision != desired.revision or seen.digest != desired.digest
+
+
+def find(
+    placements: Iterable[PlacementRow],
+    observed: Observed,
+    *,
+    now: datetime | None = None,
+    max_age: timedelta | None = None,
+) -> list[Drift]:
+    """Return all drift, in the order of the placements and their hosts. Pure.
+
+    What was never deployed cannot drift. With ``now`` and ``max_age``, a host on which all was well at a
+    look longer ago than that counts as ``stale``.
+    """
+    found, placed = [], set()
     for placement in placements:
-        where = placement.app, placement.env
         for host in placement.hosts:
-            placed.add((host, *where))
-            seen = pick(observed.instances.get((host, *where), ()))
-            state = verdict(observed.desired.get(where), seen, observed.looks.get(host))
-            if state in DRIFTED:
-                found[DRIFTED[state]].add(host)
-    for host, *_where in _running(observed) - placed:
-        found[UNPLACED].add(host)
+            place = host, placement.app, placement.env
+            placed.add(place)
+            desired, seen, look = _known(observed, place)
+            kind = _kind(desired, seen, look)
+            if kind is None and desired and look and now and max_age and now - look > max_age:
+                kind = "stale"
+            if kind is not None:
+                found.append(Drift(*place, kind, desired, seen, look))
+    for place in sorted(_running(observed) - placed):
+        found.append(Drift(*place, "unplaced", None, *_known(observed, place)[1:]))
+    return found
+
+
+def _known(
+    observed: Observed, place: tuple[str, str, str]
+) -> tuple[Desired | None, Seen | None, datetime | None]:
+    host, app, env = place
+    seen = pick(observed.instances.get(place, ()))
+    return observed.desired.get((app, env)), seen, observed.looks.get(host)
+
+
+def _kind(desired: Desired | None, seen: Seen | None, look: datetime | None) -> Kind | None:
+    state = verdict(desired, seen, look)
+    if state == "differs" and desired and seen:
+        return "image" if seen.digest != desired.digest else "spec"
+    return KINDS.get(state)
+
+
+def hosts(placements: Iterable[PlacementRow], observed: Observed) -> dict[str, set[str]]:
+    """Return the hosts that drifted, by kind of drift; whatever the time is. Pure."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for one in find(placements, observed):
+        found[one.kind].add(one.host)
     return dict(found)
 
 

@@ -260,6 +260,7 @@ def _pool(placed: _Placed, known: dict[str, HostRow], spec: Variables) -> Variab
         "health_path": health.path if health.kind == "http" else "",
         "health_interval": health.interval,
         "min_in_service": row.min_in_service,
+        "maintenance": row.maintenance,
         "members": [
             {"host": name, "address": known[name].address, "slots": dict(row.ports.get(name, {}))}
             for name in placed.members

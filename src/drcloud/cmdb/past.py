@@ -19,6 +19,7 @@ from drcloud.cmdb.selection import GONE, Selection, check_names
 from drcloud.cmdb.snapshot import (
     BRIDGE,
     DISK,
+    MAINTENANCE,
     AppRow,
     HostKeyRow,
     HostRow,
@@ -235,6 +236,7 @@ def _placements(documents: Kinds) -> tuple[PlacementRow, ...]:
             ports={
                 host: _slots(ports, host, row["app"], row["environment"]) for host in members.get(key, ())
             },
+            maintenance=row["attrs"].get(MAINTENANCE) is True,
         )
         for key, row in documents["placement"].items()
     )

@@ -44,6 +44,9 @@ from drcloud.cmdb.operational import Sequence
 from drcloud.cmdb.selection import Reach, Selection, check
 from drcloud.cmdb.store import Store
 
+# Of a placement's attrs: true while its load balancers answer for it with a page.
+MAINTENANCE = "maintenance"
+
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
@@ -106,7 +109,10 @@ class AppRow:
 
 @dataclass(frozen=True, slots=True)
 class PlacementRow:
-    """Where an app runs in an environment; ``ports["dk-01"]["a"]`` is the port of a slot."""
+    """Where an app runs in an environment; ``ports["dk-01"]["a"]`` is the port of a slot.
+
+    In ``maintenance``, its load balancers answer for it with a page.
+    """
 
     app: str
     env: str
@@ -116,6 +122,7 @@ class PlacementRow:
     hosts: tuple[str, ...]
     lbs: tuple[str, ...]
     ports: dict[str, dict[str, int]]
+    maintenance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +361,7 @@ def _placements(session: Session, reach: Reach | None) -> tuple[PlacementRow, ..
         Placement.min_in_service,
         Placement.batch,
         Placement.lb_port,
+        Placement.attrs,
     )
     query = select(*columns).join(Placement.app).join(Placement.environment)
     if reach is not None:
@@ -372,8 +380,9 @@ def _placements(session: Session, reach: Reach | None) -> tuple[PlacementRow, ..
             hosts=members.get(row_id, ()),
             lbs=lbs.get(row_id, ()),
             ports={host: _slots(ports, host, app, env) for host in members.get(row_id, ())},
+            maintenance=attrs.get(MAINTENANCE) is True,
         )
-        for row_id, app, env, min_in_service, batch, lb_port in rows
+        for row_id, app, env, min_in_service, batch, lb_port, attrs in rows
     )
 
 

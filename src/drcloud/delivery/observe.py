@@ -9,6 +9,9 @@ from typing import Any
 from sqlalchemy import select
 
 from drcloud.cmdb import lookup, observations
+from drcloud.cmdb.appspec import AppSpec
+from drcloud.cmdb.declared import Allocation, App, AppSpecVersion, Environment, Placement, PlacementHost
+from drcloud.cmdb.ipam import SLOTS, port_owner, port_pool
 from drcloud.cmdb.operational import Instance
 from drcloud.cmdb.store import Store
 
@@ -23,9 +26,11 @@ def record(
     source: str,
     observed_at: datetime | None = None,
 ) -> None:
-    """Record all instances of a host as ``app_container`` returned them.
+    """Record all instances of a host as ``app_container`` or ``instances_info`` returned them.
 
-    The health of an app that was not asked this time stays what it was, as long as its instance runs.
+    What runs counts, not what a label says of it: where the module tells the digest of the image itself
+    (``image_digest``), that one is recorded. The health of an app that was not asked this time stays what
+    it was, as long as its instance runs.
     """
     known = _health(store, host)
     rows = [_row(instance, known) for instance in instances]
@@ -34,6 +39,7 @@ def record(
 
 def _row(instance: Mapping[str, Any], known: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     row: dict[str, Any] = {field: str(instance[field]) for field in FIELDS}
+    row["digest"] = str(instance.get("image_digest") or row["digest"])
     started = str(instance.get("started_at") or "")
     row["started_at"] = None if not started or started.startswith(NEVER) else started
     if row["health"] == "unknown":
@@ -45,3 +51,43 @@ def _health(store: Store, host: str) -> dict[tuple[str, str], str]:
     with store.read() as session:
         rows = session.scalars(select(Instance).where(Instance.host_id == lookup.host(session, host).id))
         return {(row.name, row.status): row.health for row in rows}
+
+
+def probes(store: Store, host: str) -> list[dict[str, Any]]:
+    """Return how to ask the apps that are placed on a host whether they work; NotFoundError for no host.
+
+    Each is app, env, address, slots (the host port of each) and the path and timeout (seconds) of the
+    health check.
+    """
+    with store.read() as session:
+        row = lookup.host(session, host)
+        owned = select(Allocation.owner, Allocation.value).where(Allocation.pool == port_pool(host))
+        ports: dict[str, int] = {row.owner: row.value for row in session.execute(owned)}
+        present = (AppSpecVersion.app_id == App.id) & (AppSpecVersion.number == App.spec_version)
+        placed = (
+            select(App.name, Environment.name, AppSpecVersion.document)
+            .select_from(PlacementHost)
+            .join(PlacementHost.placement)
+            .join(Placement.app)
+            .join(Placement.environment)
+            .join(AppSpecVersion, present)
+            .where(PlacementHost.host_id == row.id)
+            .order_by(App.name, Environment.name)
+        )
+        address = row.address.address if row.address else row.name
+        return [_probe(app, env, address, document, ports) for app, env, document in session.execute(placed)]
+
+
+def _probe(
+    app: str, env: str, address: str, document: Mapping[str, Any], ports: Mapping[str, int]
+) -> dict[str, Any]:
+    health = AppSpec.model_validate(document).for_environment(env).health
+    owners = {slot: port_owner(app, env, slot) for slot in SLOTS}
+    return {
+        "app": app,
+        "env": env,
+        "address": address,
+        "slots": {slot: ports[owner] for slot, owner in owners.items() if owner in ports},
+        "path": health.path,
+        "timeout": health.timeout,
+    }

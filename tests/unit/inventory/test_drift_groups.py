@@ -13,9 +13,9 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WANTED = Desired("rt67", "sha256:a", "r1", "d1")
 
 
-def seen(revision="r1", status="running", age=0):
+def seen(revision="r1", status="running", age=0, digest="sha256:a", health="healthy"):
     moment = NOW - timedelta(hours=age)
-    return Seen("rt67", "sha256:a", revision, "a", status, "healthy", moment, moment)
+    return Seen("rt67", digest, revision, "a", status, health, moment, moment)
 
 
 def test_hosts_by_kind_of_drift(fleet):
@@ -27,7 +27,11 @@ def test_hosts_by_kind_of_drift(fleet):
 
     good = {(host, "demo", "prod"): [seen()] for host in placement.hosts}
     assert of(good) == {}
-    assert of(good | {("dk-01", "demo", "prod"): [seen("r0")]}) == {"differs": {"dk-01"}}
+    assert of(good | {("dk-01", "demo", "prod"): [seen("r0")]}) == {"spec": {"dk-01"}}
+    assert of(good | {("dk-01", "demo", "prod"): [seen("r0", digest="sha256:b")]}) == {"image": {"dk-01"}}
+    # Made by hand, with the labels of the right one.
+    assert of(good | {("dk-01", "demo", "prod"): [seen(digest="sha256:b")]}) == {"image": {"dk-01"}}
+    assert of(good | {("dk-01", "demo", "prod"): [seen(health="unhealthy")]}) == {"unhealthy": {"dk-01"}}
     assert of(good | {("dk-01", "demo", "prod"): [seen(status="exited")]}) == {"stopped": {"dk-01"}}
     assert of({("dk-01", "demo", "prod"): [seen()]}) == {"missing": {"dk-02"}}
     assert of({("dk-01", "demo", "prod"): [seen()]}, ["dk-01"]) == {"not_seen": {"dk-02"}}
@@ -41,9 +45,24 @@ def test_what_was_never_deployed_cannot_drift(fleet):
     assert drift.hosts(fleet.placements, Observed({}, {}, {})) == {}
 
 
+def test_an_old_look_at_what_was_well_is_stale_and_of_what_was_not_is_drift(fleet):
+    instances = {("dk-01", "demo", "prod"): [seen(age=30)], ("dk-02", "demo", "prod"): [seen("r0", age=30)]}
+    looks = dict.fromkeys(("dk-01", "dk-02"), NOW - timedelta(hours=30))
+    observed = Observed({("demo", "prod"): WANTED}, instances, looks)
+
+    def kinds(hours):
+        found = drift.find(fleet.placements, observed, now=NOW, max_age=timedelta(hours=hours))
+        return {one.host: one.kind for one in found}
+
+    assert kinds(24) == {"dk-01": "stale", "dk-02": "spec"}
+    assert kinds(31) == {"dk-02": "spec"}
+    # Groups of an inventory that may be kept do not change with the time.
+    assert drift.hosts(fleet.placements, observed) == {"spec": {"dk-02"}}
+
+
 def test_groups_hold_the_hosts_that_are_in_the_inventory(fleet):
-    drifted = {"differs": {"dk-01", "retired-9"}, "not_seen": {"dk-02"}, "missing": {"retired-9"}}
+    drifted = {"spec": {"dk-01", "retired-9"}, "not_seen": {"dk-02"}, "missing": {"retired-9"}}
     groups = build(fleet, options=parse({"drift": True}), drift=drifted).groups
-    assert groups.members["drift_differs"] == ["dk-01"]
-    assert list(groups.children["drift"]) == ["drift_differs", "drift_not_seen"]
+    assert groups.members["drift_spec"] == ["dk-01"]
+    assert list(groups.children["drift"]) == ["drift_not_seen", "drift_spec"]
     assert "drift_missing" not in groups.members

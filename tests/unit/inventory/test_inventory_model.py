@@ -50,6 +50,7 @@ def test_a_load_balancer_carries_its_pools_with_the_environments_health_check(fl
             "port": 80,
             "health_path": "/ready",
             "health_interval": 5.0,
+            "maintenance": False,
             "min_in_service": 1,
             "members": [
                 {"host": "dk-02", "address": "10.90.0.12", "slots": {"a": 20002, "b": 20003}},

@@ -17,13 +17,14 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import become_loader
 
 try:
-    from drcloud.delivery import haproxy
+    from drcloud.delivery import haproxy, maintenance
     from drcloud.delivery.switch import BalancerError
 except ImportError:
-    haproxy = None  # ControllerAction says what is missing.
+    haproxy = maintenance = None  # ControllerAction says what is missing.
 
 # Of the role load_balancer.
 SAY = "/usr/local/lib/drcloud/haproxy-say"
+PAGE = "/usr/local/lib/drcloud/haproxy-maintenance"
 # What a shell returns for a command that is not there.
 NOT_FOUND = 127
 
@@ -47,8 +48,16 @@ class Balancer:
         if words:
             raise BalancerError(f"load balancer {self.name}: {_short(words)}")
 
+    def page(self, verb: str, pool: str) -> t.Any:
+        """Put a pool into maintenance (C(on)), back (C(off)) or only C(ask); return what it does then."""
+        try:
+            return maintenance.parse(pool, self._run(f"{PAGE} {verb}", pool))
+        except ValueError as error:
+            raise BalancerError(f"load balancer {self.name}: {error}") from error
+
     def _run(self, command: str, line: str) -> str:
         """Run a command there and return what it said; BalancerError where that cannot be."""
+        program = command.split(maxsplit=1)[0]
         if self._become is not None:
             command = self._become.build_become_command(command, self._connection._shell)
         try:
@@ -56,7 +65,7 @@ class Balancer:
         except AnsibleError as error:
             raise BalancerError(f"load balancer {self.name} does not answer: {_short(str(error))}") from error
         if rc == NOT_FOUND:
-            raise BalancerError(f"load balancer {self.name} has no {SAY}: provision it first")
+            raise BalancerError(f"load balancer {self.name} has no {program}: provision it first")
         if rc != 0:
             words = _short(err.decode("utf-8", "replace") or f"exit code {rc}")
             raise BalancerError(f"load balancer {self.name} does not take commands: {words}")
@@ -99,6 +108,17 @@ class Balancers:
             except BalancerError as error:
                 failures[balancer.name] = error
         return failures
+
+    def each(self, act: t.Callable[[Balancer], t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        """Do something with every load balancer; return the answers, and the errors of who gave none."""
+        found: dict[str, t.Any] = {}
+        failures: dict[str, t.Any] = {}
+        for balancer in self._balancers:
+            try:
+                found[balancer.name] = act(balancer)
+            except BalancerError as error:
+                failures[balancer.name] = error
+        return found, failures
 
     def _ask(self, balancer: Balancer) -> t.Any:
         try:

@@ -30,15 +30,17 @@ def holder() -> str:
 
 
 @contextlib.contextmanager
-def alone(store: t.Any, name: str, purpose: str) -> t.Iterator[None]:
-    """Hold a lock alone; where this ansible-playbook holds it already, that is enough."""
+def alone(store: t.Any, name: str, purpose: str, beside: t.Sequence[str] = ()) -> t.Iterator[None]:
+    """Hold a lock alone, and those ``beside`` it with others; what this ansible-playbook holds is enough."""
     mine = holder()
-    if any((lease.name, lease.holder) == (name, mine) for lease in leases.held(store)):
+    own = {lease.name for lease in leases.held(store) if lease.holder == mine}
+    if name in own:
         yield
         return
     # A holder of its own, for giving back is for all locks of a holder.
     task = f"{mine}/{uuid.uuid4().hex[:8]}"
-    leases.acquire(store, [(name, True)], holder=task, purpose=f"{purpose} by {actor.current()}", ttl=TTL)
+    names = [(name, True), *((other, False) for other in beside if other not in own)]
+    leases.acquire(store, names, holder=task, purpose=f"{purpose} by {actor.current()}", ttl=TTL)
     try:
         yield
     finally:
