@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from tests.lab.rolling import FIRST, SECOND, Run, drcloud, said, wait_for
 
 from drcloud.cmdb import leases, snapshot
 from drcloud.cmdb.store import Store
@@ -22,28 +21,12 @@ from drcloud.lab.identity import Lab
 from drcloud.lab.load import Load
 
 pytestmark = pytest.mark.lab
-Run = Callable[..., subprocess.CompletedProcess[str]]
 LBS = ("lb-01", "lb-02")
-TAGS = ("after-1", "after-2", "after-3")
+TAGS = (FIRST, SECOND)
 OURS = "--filter label=com.dianrong.cloud.app=demo --filter label=com.dianrong.cloud.env=prod"
 APP = ("--app", "demo", "--env", "prod")
 # Another one after each reload.
 HAPROXY = "echo 'show info' | sudo socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock | grep '^Pid: '"
-
-
-def drcloud(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "drcloud", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
 def deploy(tag: str) -> None:
@@ -58,15 +41,6 @@ def drift(*arguments: str) -> tuple[int, dict[str, str]]:
     return done.returncode, {line["host"]: line["kind"] for line in json.loads(done.stdout)["drift"]}
 
 
-def wait_for(what: Callable[[], Any], seconds: float) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"did not happen within {seconds:.0f} s")
-
-
 def page(url: str) -> tuple[int, str | None]:
     """The status of an answer, and after how many seconds one should come again."""
     try:
@@ -77,25 +51,9 @@ def page(url: str) -> tuple[int, str | None]:
 
 
 @pytest.fixture(scope="module")
-def urls(provisioned: Lab) -> list[str]:
-    """The app at both load balancers."""
-    seen = snapshot.read(Store.open())
-    addresses = {host.name: host.address for host in seen.hosts}
-    placement = next(row for row in seen.placements if (row.app, row.env) == ("demo", "prod"))
-    return [f"http://{addresses[lb]}:{placement.lb_port}/" for lb in placement.lbs]
-
-
-@pytest.fixture(scope="module")
 def hosts(provisioned: Lab) -> tuple[str, ...]:
     placements = snapshot.read(Store.open()).placements
     return next(row.hosts for row in placements if (row.app, row.env) == ("demo", "prod"))
-
-
-@pytest.fixture(scope="module")
-def built(provisioned: Lab) -> None:
-    for tag in TAGS:
-        done = drcloud("build", "demo", "--tag", tag, "--source", str(provisioned.checkout / "apps/demo"))
-        assert done.returncode == 0, said(done)
 
 
 @pytest.fixture
@@ -265,9 +223,12 @@ def test_a_host_that_does_not_answer_keeps_nobody_from_being_seen(
 
 @pytest.mark.lab_slow
 def test_prune_keeps_what_the_ledger_names_and_what_is_not_ours(
-    on: Run, urls: list[str], hosts: tuple[str, ...], built: None
+    on: Run, urls: list[str], hosts: tuple[str, ...], built: None, provisioned: Lab
 ) -> None:
-    for tag in TAGS:
+    source = str(provisioned.checkout / "apps/demo")
+    made = drcloud("build", "demo", "--tag", "t6-third", "--source", source)
+    assert made.returncode == 0, said(made)
+    for tag in (*TAGS, "t6-third"):
         deploy(tag)
     host = hosts[0]
     names = "sudo docker images --digests --no-trunc --format '{{.Repository}}@{{.Digest}}'"

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.lab.rolling import Run, drcloud, revive, said
 
 from drcloud.cmdb import snapshot
 from drcloud.cmdb.store import Store
@@ -23,7 +25,6 @@ from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
 
 pytestmark = pytest.mark.lab
-Run = Callable[..., subprocess.CompletedProcess[str]]
 APP, ENV, TAG = "declared", "qa", "d1"
 HOSTS = ("dk-05", "dk-06")
 WITH_DISKS = "dk-03"
@@ -32,25 +33,16 @@ DIRECTORY = "/var/lib/drcloud/secrets"
 HEALTH = {"interval": 0.5, "timeout": 2, "retries": 3, "start_period": 20, "min_healthy": 1}
 
 
-def drcloud(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "drcloud", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-
-
 def good(*arguments: str) -> str:
     done = drcloud(*arguments)
     assert done.returncode == 0, said(done)
     return done.stdout
+
+
+# Programs for inside of an instance, and what a read-only file system says.
+READ = "print(open('/run/secrets/PASSWORD').read())"
+GREETING = "print(os.environ['GREETING'])"
+READ_ONLY = "Read-only file system"
 
 
 class Declared:
@@ -89,8 +81,12 @@ class Declared:
         [name] = found.stdout.split()
         return name
 
-    def inside(self, host: str, command: str) -> str:
-        return self.on(host, f"sudo docker exec {self.container(host)} sh -c '{command}'").stdout.strip()
+    def inside(self, host: str, program: str) -> str:
+        """Run Python in the instance, which has nothing else, and return what it printed."""
+        program = f"import os, resource, stat; {program}"
+        command = f"/usr/bin/python3 -c {shlex.quote(program)}"
+        done = self.on(host, f"sudo docker exec {self.container(host)} {command} 2>&1")
+        return done.stdout.strip()
 
     def kept(self, host: str) -> list[str]:
         """Return the containers whose secrets a host has."""
@@ -131,9 +127,9 @@ def app(provisioned: Lab, on: Run, tmp_path_factory: pytest.TempPathFactory) -> 
         assert found.kept(host) == []
 
 
-def planned(done: subprocess.CompletedProcess[str]) -> set[str]:
-    """Return why hosts were rolled."""
-    return {step["reason"] for step in json.loads(done.stdout)["plan"]["steps"]}
+def planned(done: subprocess.CompletedProcess[str]) -> set[tuple[str, ...]]:
+    """Return what the plan changes on hosts."""
+    return {tuple(step["changes"]) for step in json.loads(done.stdout)["plan"]["steps"]}
 
 
 def test_configuration_and_secrets_reach_the_app_and_nothing_else(app: Declared, on: Run) -> None:
@@ -141,11 +137,11 @@ def test_configuration_and_secrets_reach_the_app_and_nothing_else(app: Declared,
     assert done.returncode == 0, said(done)
     for host in HOSTS:
         name = app.container(host)
-        assert app.inside(host, "cat /run/secrets/PASSWORD; echo :$TOKEN:$GREETING") == (
-            f"{PASSWORD}:{TOKEN}:of the specification"
-        )
-        assert app.inside(host, "echo x > /run/secrets/PASSWORD || echo refused").endswith("refused")
-        assert app.inside(host, "ulimit -n; ulimit -Hn").split() == ["512", "1024"]
+        assert app.inside(host, READ) == PASSWORD
+        assert app.inside(host, "print(os.environ['TOKEN'])") == TOKEN
+        assert app.inside(host, GREETING) == "of the specification"
+        assert READ_ONLY in app.inside(host, "open('/run/secrets/PASSWORD', 'w')")
+        assert app.inside(host, "print(resource.getrlimit(resource.RLIMIT_NOFILE))") == "(512, 1024)"
         inspected = on(host, f"sudo docker inspect {name}").stdout
         assert PASSWORD not in inspected
         assert '"com.example.team": "qa"' in inspected
@@ -156,16 +152,16 @@ def test_configuration_and_secrets_reach_the_app_and_nothing_else(app: Declared,
     good("app", "config", "set", APP, "--env", ENV, "GREETING=of the configuration")
     changed = app.deploy("--json")
     assert changed.returncode == 0, said(changed)
-    assert planned(changed) == {"runs another revision: configuration changed (none → 1)"}
-    assert app.inside(HOSTS[0], "echo $GREETING") == "of the configuration"
+    assert planned(changed) == {("configuration none -> 1", "env.GREETING changed")}
+    assert app.inside(HOSTS[0], GREETING) == "of the configuration"
     again = app.deploy("--json")
     assert json.loads(again.stdout)["deployment"]["state"] == "nothing-to-do", said(again)
     # So does a changed secret, and what was told of the old one goes with what ran with it.
     app.password.write_text(ROTATED, encoding="utf-8")
     rotated = app.deploy("--json")
     assert rotated.returncode == 0, said(rotated)
-    assert planned(rotated) == {"runs another revision: a secret changed"}
-    assert app.inside(HOSTS[0], "cat /run/secrets/PASSWORD") == ROTATED
+    assert planned(rotated) == {("a secret changed",)}
+    assert app.inside(HOSTS[0], READ) == ROTATED
     for told in (done, changed, again, rotated):
         assert not {PASSWORD, ROTATED, TOKEN} & {*(told.stdout + told.stderr).split()}
         assert PASSWORD not in told.stdout + told.stderr
@@ -210,10 +206,10 @@ def test_a_command_that_fails_or_hangs_stops_the_roll_without_telling_a_secret(
     before = {host: app.container(host) for host in HOSTS}
     try:
         for script, words in (
-            ("cat /run/secrets/PASSWORD; exit 3", "ended with exit code 3: ********"),
-            ("exec sleep 4711", "did not end within 2 s"),
+            (f"{READ}; raise SystemExit(3)", "ended with exit code 3: ********"),
+            ("import time; time.sleep(4711)", "did not end within 2 s"),
         ):
-            command = {"kind": "exec", "command": ["/bin/sh", "-c", script]}
+            command = {"kind": "exec", "command": ["/usr/bin/python3", "-c", script]}
             app.apply(health={**HEALTH, **command, "start_period": 3})
             done = app.deploy()
             assert done.returncode == ExitCode.FAILED, said(done)
@@ -221,7 +217,7 @@ def test_a_command_that_fails_or_hangs_stops_the_roll_without_telling_a_secret(
             assert app.password.read_text("utf-8") not in done.stdout + done.stderr
             assert {host: app.container(host) for host in HOSTS} == before
             for host in HOSTS:
-                assert on(host, "pgrep -f 'sleep 471[1]'").stdout == ""
+                assert on(host, "pgrep -f 'time.sleep.471[1]'").stdout == ""
                 # Those of what runs and of what is kept to go back to; not of the one that failed.
                 assert set(app.kept(host)) <= set(all_containers(on, host))
     finally:
@@ -240,14 +236,13 @@ def test_secrets_outlive_a_restart_of_the_host(app: Declared, provisioned: Lab, 
     assert done.returncode == 0, said(done)
     host = HOSTS[0]
     name = app.container(host)
-    subprocess.run(["docker", "restart", f"{provisioned.name}-{host}"], check=True, capture_output=True)
-    up = drcloud("lab", "up")
-    assert up.returncode == 0, said(up)
+    subprocess.run(["docker", "stop", f"{provisioned.name}-{host}"], check=True, capture_output=True)
+    revive(provisioned, host)
     end = time.monotonic() + 60
-    while on(host, f"sudo docker exec {name} true").returncode and time.monotonic() < end:
+    while on(host, f"sudo docker exec {name} /usr/bin/python3 -c 1").returncode and time.monotonic() < end:
         time.sleep(0.5)
     assert app.container(host) == name
-    assert app.inside(host, "cat /run/secrets/PASSWORD") == app.password.read_text("utf-8")
+    assert app.inside(host, READ) == app.password.read_text("utf-8")
 
 
 @pytest.fixture
@@ -277,9 +272,9 @@ def test_a_volume_and_a_device_of_the_host(app: Declared, disks: None, on: Run) 
             good("cmdb", "set", *name.split(), "app=", "--reason", "lent to a test")
         done = app.deploy()
         assert done.returncode == 0, said(done)
-        assert app.inside(WITH_DISKS, 'grep -c " /data " /proc/mounts') == "1"
-        assert app.inside(WITH_DISKS, "touch /data/x || echo refused").endswith("refused")
-        assert app.inside(WITH_DISKS, "test -b /dev/data && echo there") == "there"
+        assert app.inside(WITH_DISKS, "print(os.path.ismount('/data'))") == "True"
+        assert READ_ONLY in app.inside(WITH_DISKS, "open('/data/x', 'w')")
+        assert app.inside(WITH_DISKS, "print(stat.S_ISBLK(os.stat('/dev/data').st_mode))") == "True"
         app.apply(HOSTS, **fields)
         missing = app.deploy()
         assert missing.returncode == ExitCode.INVALID_INPUT, said(missing)

@@ -82,6 +82,7 @@ def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, 
     assert running(on) == before
 
 
+@pytest.mark.lab_slow
 def test_a_release_that_never_gets_healthy_stops_at_the_first_host(
     on: Run, urls: list[str], on_first: None
 ) -> None:
