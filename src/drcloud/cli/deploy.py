@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
 from drcloud.delivery import status as statuses
 from drcloud.delivery.status import StatusRow
-from drcloud.delivery.wish import Wish
+from drcloud.delivery.wish import Way, Wish
 from drcloud.errors import InvalidInputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,7 +32,8 @@ def deploy(  # noqa: PLR0913 - the options of the command
     tag: Annotated[
         str | None,
         typer.Argument(
-            help="The tag; asked of the registry once. Not needed with --resume.", autocompletion=names.tags
+            help="The tag; asked of the registry once. Not with --resume or --apply.",
+            autocompletion=names.tags,
         ),
     ] = None,
     *,
@@ -39,6 +41,13 @@ def deploy(  # noqa: PLR0913 - the options of the command
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last deployment that did not come to its end.")
     ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the plan to this file.", dir_okay=False)
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option("--apply", help="Roll what a saved plan says, if it still holds.", dir_okay=False),
+    ] = None,
     limit: roll.LimitOption = None,
     failure_budget: roll.BudgetOption = 0,
     canary_watch: roll.WatchOption = None,
@@ -52,17 +61,24 @@ def deploy(  # noqa: PLR0913 - the options of the command
     The tag is resolved to a digest once. Where the app does not work the roll stops, and every host is put
     back on what it ran before. A second time there is nothing to do.
     """
-    if resume and tag is not None:
-        raise InvalidInputError(
-            "--resume goes on with the digest of the deployment that was cut short: leave the tag out"
-        )
-    if not resume and tag is None:
-        raise InvalidInputError(f"say which tag of {app} to deploy, or --resume to go on with a deployment")
-    wish = Wish(
-        app, env, tag or "", roll.hosts(limit), "resume" if resume else "deploy", failure_budget, canary_watch
-    )
-    options = roll.Options(tuple(inventory or ()), check, timeout, json)
+    way = _way(app, tag, resume=resume, apply=apply)
+    wish = Wish(app, env, tag or "", roll.hosts(limit), way, failure_budget, canary_watch, str(apply or ""))
+    options = roll.Options(tuple(inventory or ()), check, timeout, json, save)
     return roll.run(wish, "dianrong.cloud.deploy", options)
+
+
+def _way(app: str, tag: str | None, *, resume: bool, apply: Path | None) -> Way:
+    """Return which way to go; InvalidInputError where two are asked for, or none."""
+    ways: dict[Way, bool] = {"deploy": tag is not None, "resume": resume, "apply": apply is not None}
+    wanted = [way for way, asked in ways.items() if asked]
+    if not wanted:
+        raise InvalidInputError(f"say which tag of {app} to deploy, or --resume to go on with a deployment")
+    if len(wanted) > 1:
+        raise InvalidInputError(
+            "a tag, --resume and --apply exclude each other: the last two have their digest already, "
+            "so leave the tag out"
+        )
+    return wanted[0]
 
 
 def status(

@@ -37,7 +37,9 @@ LimitOption = Annotated[
 InventoryOption = Annotated[
     list[str] | None, typer.Option("--inventory", "-i", help="An inventory source; default: the CMDB.")
 ]
-CheckOption = Annotated[bool, typer.Option("--check", "-C", help="Touch nothing, tell what would be.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", "-C", "--plan", help="Touch nothing, tell what would be.")
+]
 TimeoutOption = Annotated[float | None, typer.Option("--timeout", min=1, help="Seconds until it is stopped.")]
 BudgetOption = Annotated[
     int,
@@ -58,6 +60,7 @@ class Options:
     check: bool = False
     timeout: float | None = None
     json: bool = False
+    save: Path | None = None
 
 
 def hosts(limit: str | None) -> tuple[str, ...]:
@@ -74,7 +77,7 @@ def run(wish: Wish, playbook: str, options: Options) -> int:
     rollout.aim(store, wish)
     variables = _variables(wish)
     with tempfile.TemporaryDirectory(prefix="drcloud-roll-") as directory:
-        plan = Path(directory) / "plan.json"
+        plan = (options.save or Path(directory) / "plan.json").resolve()
         outcome = run_playbook(
             playbook,
             inventory=options.inventory,
@@ -101,7 +104,8 @@ def _variables(wish: Wish) -> dict[str, Any]:
     given: dict[str, Any] = {"app": wish.app, "env": wish.env, "tag": wish.tag, "only": list(wish.only)}
     given["failure_budget"] = wish.budget or None
     given["canary_watch"] = wish.watch
-    given["way"] = wish.way if wish.way == "resume" else None
+    given["way"] = wish.way if wish.way in ("resume", "apply") else None
+    given["apply_plan"] = str(Path(wish.plan).resolve()) if wish.plan else None
     return {name: value for name, value in given.items() if value not in ("", None, [])}
 
 

@@ -13,16 +13,17 @@ from typing import Any
 
 from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, ledger, quarantine, stable
+from drcloud.delivery import haproxy, ledger, quarantine, saved, stable
 from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.plan import Plan, Prepared, plan
+from drcloud.delivery.saved import SavedPlan
 from drcloud.delivery.slots import LIVE
 from drcloud.delivery.target import Target, find, recorded, resolve
 from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
-from drcloud.errors import DrcloudError, UnreachableError
+from drcloud.errors import DrcloudError, InvalidInputError, UnreachableError
 from drcloud.exitcodes import ExitCode
 
 
@@ -83,6 +84,8 @@ def begin(store: Store, wish: Wish, *, run: str | None = None, controller: int, 
 
 def aim(store: Store, wish: Wish) -> tuple[Target, str]:
     """Return what a wish comes to, and its kind: the registry is asked for a deploy only."""
+    if wish.way == "apply":
+        return _of_plan(store, wish), stable.DEPLOY
     wanted = find(store, wish.app, wish.env, wish.only)
     if wish.way == "deploy":
         return resolve(wanted, wish.tag), stable.DEPLOY
@@ -93,6 +96,15 @@ def aim(store: Store, wish: Wish) -> tuple[Target, str]:
     return recorded(store, wanted, found), found.kind
 
 
+def _of_plan(store: Store, wish: Wish) -> Target:
+    plan = saved.load(wish.plan)
+    if (plan.app, plan.env) != (wish.app, wish.env):
+        raise InvalidInputError(
+            f"the plan {wish.plan} is for {plan.app} in {plan.env}, not for {wish.app} in {wish.env}"
+        )
+    return saved.goal(plan, find(store, plan.app, plan.env, [step.host for step in plan.steps]))
+
+
 def _locks(target: Target) -> list[tuple[str, bool]]:
     """Name the locks: the app alone, its hosts and its pool shared with others that deploy."""
     hosts = [(f"host:{host}", False) for host in target.hosts]
@@ -100,11 +112,16 @@ def _locks(target: Target) -> list[tuple[str, bool]]:
 
 
 def make_plan(
-    store: Store | None, begun: Begun, reports: Sequence[Report], pools: Mapping[str, Pool]
+    store: Store | None,
+    begun: Begun,
+    reports: Sequence[Report],
+    pools: Mapping[str, Pool],
+    expected: SavedPlan | None = None,
 ) -> Plan:
     """Return the plan, and write it to the ledger; refuse where a host or a balancer is not ready.
 
-    Nothing was touched so far, and nothing will be if this raises.
+    It is refused too where it is not the ``expected`` one. Nothing was touched so far, and nothing will be
+    if this raises.
     """
     _refuse_troubled(store, begun, reports)
     check_pools(begun.target, pools)
@@ -117,6 +134,8 @@ def make_plan(
         min_in_service=target.min_in_service,
         placed=target.placed - (len(reports) - len(here)),
     )
+    if expected is not None:
+        saved.require(expected, made)
     if store is not None and begun.deployment:
         ledger.write_plan(store, begun.deployment, made)
     return made

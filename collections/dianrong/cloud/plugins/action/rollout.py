@@ -14,13 +14,14 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.delivery import ledger, rollout
+    from drcloud.delivery import ledger, rollout, saved
     from drcloud.delivery.wish import Wish
     from drcloud.errors import DrcloudError, InvalidInputError
 except ImportError:
     rollout = None  # ControllerAction says what is missing.
 
 RUN = "DRCLOUD_RUN_ID"
+WAYS = ("deploy", "rollback", "resume", "apply")
 STATES = ("begun", "planned", "settled", "finished")
 
 
@@ -35,9 +36,10 @@ class ActionModule(ControllerAction):
             tag={"type": "str"},
             env={"type": "str"},
             only={"type": "list", "elements": "str", "default": []},
-            way={"type": "str", "choices": ["deploy", "rollback", "resume"], "default": "deploy"},
+            way={"type": "str", "choices": list(WAYS), "default": "deploy"},
             budget={"type": "int", "default": 0},
             watch={"type": "float"},
+            plan={"type": "path"},
             rollout={"type": "dict"},
             save={"type": "path"},
         )
@@ -68,7 +70,8 @@ class ActionModule(ControllerAction):
         try:
             balancers = _balancers.connect(self, begun.target.pool, begun.target.lbs, task_vars)
             reports = [_report(host, task_vars) for host in begun.target.hosts]
-            plan = rollout.make_plan(store, begun, reports, balancers.pools())
+            expected = saved.load(given["plan"]) if given["plan"] else None
+            plan = rollout.make_plan(store, begun, reports, balancers.pools(), expected)
             if begun.deployment and (lines := rollout.drain_lost(begun, reports)):
                 balancers.tell(lines)
         except DrcloudError as error:
@@ -76,7 +79,8 @@ class ActionModule(ControllerAction):
                 rollout.finish(store, begun, os.environ.get(RUN), str(error), int(error.exit_code))
             raise
         if given["save"]:
-            Path(given["save"]).write_text(json.dumps(plan.as_document()), encoding="utf-8")
+            text = json.dumps(saved.document(begun.target, plan), indent=2)
+            Path(given["save"]).write_text(f"{text}\n", encoding="utf-8")
         return {
             "steps": plan.as_document()["steps"],
             "order": [step.host for step in plan.rolled],
@@ -124,8 +128,9 @@ def _wish(given: dict[str, t.Any]) -> t.Any:
         given["tag"] or "",
         tuple(given["only"]),
         way,
-        given["budget"],
-        given["watch"],
+        budget=given["budget"],
+        watch=given["watch"],
+        plan=given["plan"] or "",
     )
 
 

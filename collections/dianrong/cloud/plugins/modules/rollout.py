@@ -41,9 +41,9 @@ options:
     description:
       - What is wanted; for O(state=begun). V(deploy) rolls what the tag names now. V(rollback) goes back to a
         stable revision without asking the registry what a tag means. V(resume) continues the last deployment
-        that did not come to its end, with its digest and settings.
+        that did not come to its end, with its digest and settings. V(apply) rolls what O(plan) says.
     type: str
-    choices: [deploy, rollback, resume]
+    choices: [deploy, rollback, resume, apply]
     default: deploy
   watch:
     description:
@@ -68,6 +68,13 @@ options:
   rollout:
     description: What O(state=begun) returned as RV(rollout); for the other three.
     type: dict
+  plan:
+    description:
+      - A file on the controller with a plan that O(save) wrote; for O(state=begun) and O(state=planned) with
+        O(way=apply).
+      - It is refused where it does not hold any more, because the specification, the configuration, a secret
+        or what runs on a host changed.
+    type: path
   save:
     description: A file on the controller that the plan is written to, as JSON; for O(state=planned).
     type: path
