@@ -88,6 +88,22 @@ def test_where_one_host_says_no_all_of_them_go_back(on: Run, urls: list[str], on
 
 
 @pytest.mark.lab_slow
+def test_a_plan_is_looked_at_and_applied_later_as_long_as_it_holds(on_first: None, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    planned = deploy(SECOND, "--plan", "--save", str(file))
+    assert planned.returncode == 0, said(planned)
+    assert "image t1 " in planned.stdout
+    assert tags() == ON_FIRST
+    applied = drcloud("deploy", "demo", "--env", "prod", "--apply", str(file))
+    assert applied.returncode == 0, said(applied)
+    assert tags() == dict.fromkeys(HOSTS, SECOND)
+    stale = drcloud("deploy", "demo", "--env", "prod", "--apply", str(file))
+    assert stale.returncode == ExitCode.INVALID_INPUT, said(stale)
+    assert "the plan does not hold any more: host dk-01 ran revision" in stale.stdout + stale.stderr
+    assert leases.held(Store.open()) == []
+
+
+@pytest.mark.lab_slow
 def test_an_app_that_dies_after_a_while_is_found_out_and_taken_back(
     on: Run, urls: list[str], on_first: None
 ) -> None:
@@ -132,6 +148,7 @@ def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, urls: list[str]
     [
         (("deploy", "demo", "--env", "prod"), "say which tag of demo to deploy, or --resume"),
         (("deploy", "demo", "t1", "--env", "prod", "--resume"), "leave the tag out"),
+        (("deploy", "demo", "--env", "prod", "--apply", "none.json"), "cannot read the plan none.json"),
         (("rollback", "dmo", "--env", "prod"), "there is no app 'dmo' in the CMDB: did you mean demo"),
     ],
 )
