@@ -56,8 +56,8 @@ def _health(store: Store, host: str) -> dict[tuple[str, str], str]:
 def probes(store: Store, host: str) -> list[dict[str, Any]]:
     """Return how to ask the apps that are placed on a host whether they work; NotFoundError for no host.
 
-    Each is app, env, address, slots (the host port of each) and the path and timeout (seconds) of the
-    health check.
+    Each is app, env, address, slots (the host port of each) and the kind, path, command and timeout
+    (seconds) of the health check.
     """
     with store.read() as session:
         row = lookup.host(session, host)
@@ -88,6 +88,8 @@ def _probe(
         "env": env,
         "address": address,
         "slots": {slot: ports[owner] for slot, owner in owners.items() if owner in ports},
+        "kind": health.kind,
         "path": health.path,
+        "command": list(health.command or ()),
         "timeout": health.timeout,
     }

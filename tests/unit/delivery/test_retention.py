@@ -119,5 +119,5 @@ def test_who_is_asked_for_health_and_how(store: Store) -> None:
     assert sorted(slots) == ["a", "b"]
     assert slots["a"] != slots["b"]
     expected: dict[str, Any] = {"app": "demo", "env": "prod", "address": "10.90.0.12"}
-    assert probe == {**expected, "path": "/healthz", "timeout": 2.0}
+    assert probe == {**expected, "kind": "http", "path": "/healthz", "command": [], "timeout": 2.0}
     assert observe.probes(store, "lb-01") == []

@@ -78,6 +78,18 @@ def runs(execute, command, timeout):
     return f"{command[0]} {ended}{': ' if said else ''}{said}"
 
 
+def ask(health, address, port, execute):
+    """Return None where an instance works, else what is wrong; C(health) says which of the ways to go.
+
+    C(execute) runs a command in its container, as C(runs) wants it.
+    """
+    if health["kind"] == "tcp":
+        return connects(address, port, health["timeout"])
+    if health["kind"] == "http":
+        return probe(address, port, health["path"], health["timeout"])
+    return runs(execute, health["command"], health["timeout"])
+
+
 class Watch:
     """Decides from one observation after the other; knows no clock but the one it is given."""
 

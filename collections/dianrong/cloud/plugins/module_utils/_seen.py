@@ -81,7 +81,7 @@ def look(engine, probes):
         entry = _instance.describe(container)
         if entry is not None:
             entry["image_digest"] = digest_of(container, entry["digest"], _digests(engine, container))
-            entry["health"] = _probed(entry, probes)
+            entry["health"] = _probed(engine, entry, probes)
             found.append(entry)
     return sorted(found, key=lambda entry: entry["name"])
 
@@ -94,12 +94,23 @@ def _digests(engine, container):
     return (image or {}).get("RepoDigests") or []
 
 
-def _probed(entry, probes):
+def _probed(engine, entry, probes):
     """Return the health of an instance: asked where it runs and somebody told how, else as it was."""
     for probe in probes:
         asked = (probe["app"], probe["env"]) == (entry["app"], entry["env"])
         if asked and entry["status"] == "running" and entry["slot"] in probe["slots"]:
             port = int(probe["slots"][entry["slot"]])
-            wrong = _health.probe(probe["address"], port, probe["path"], probe["timeout"])
-            return "healthy" if wrong is None else "unhealthy"
+            return "healthy" if _wrong(engine, entry, probe, port) is None else "unhealthy"
     return entry["health"]
+
+
+def _wrong(engine, entry, probe, port):
+    try:
+        return _health.ask(
+            probe,
+            probe["address"],
+            port,
+            lambda command, timeout: engine.execute(entry["id"], command, timeout),
+        )
+    except EngineError as error:
+        return str(error)

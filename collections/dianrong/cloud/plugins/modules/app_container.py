@@ -570,16 +570,12 @@ class Instances:
 
     def probe(self, entry):
         """Return what is wrong with a running instance, or None."""
-        health, address = self.params["spec"]["health"], self.params["address"]
-        if health["kind"] == "tcp":
-            return _health.connects(address, self.port(entry["slot"]), health["timeout"])
-        if health["kind"] == "http":
-            return _health.probe(address, self.port(entry["slot"]), health["path"], health["timeout"])
         try:
-            return _health.runs(
+            return _health.ask(
+                self.params["spec"]["health"],
+                self.params["address"],
+                self.port(entry["slot"]),
                 lambda command, timeout: self.engine.execute(entry["id"], command, timeout),
-                health["command"],
-                health["timeout"],
             )
         except EngineError as error:
             return str(error)

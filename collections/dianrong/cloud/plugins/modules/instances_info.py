@@ -38,10 +38,20 @@ options:
         description: The host port of each slot.
         type: dict
         required: true
-      path:
-        description: The path that answers 2xx when the instance works.
+      kind:
+        description: How to ask, as the specification of the app says it.
         type: str
-        required: true
+        choices: [http, tcp, exec]
+        default: http
+      path:
+        description: The path that answers 2xx when the instance works, for O(probes[].kind=http).
+        type: str
+        default: /healthz
+      command:
+        description: The command that ends with 0 when it works, in its container, for O(probes[].kind=exec).
+        type: list
+        elements: str
+        default: []
       timeout:
         description: How long the answer may take, in seconds.
         type: float
@@ -99,7 +109,9 @@ def argument_spec():
         "env": {"type": "str", "required": True},
         "address": {"type": "str", "required": True},
         "slots": {"type": "dict", "required": True},
-        "path": {"type": "str", "required": True},
+        "kind": {"type": "str", "choices": ["http", "tcp", "exec"], "default": "http"},
+        "path": {"type": "str", "default": "/healthz"},
+        "command": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "float", "default": 2},
     }
     return {
