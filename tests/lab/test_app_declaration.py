@@ -116,6 +116,8 @@ def app(provisioned: Lab, on: Run, tmp_path_factory: pytest.TempPathFactory) -> 
     os.environ["DECLARED_TOKEN"] = TOKEN
     try:
         found.apply()
+        # There is some where an earlier run was killed.
+        drcloud("app", "config", "set", APP, "--env", ENV, "--unset", "GREETING")
         good("build", APP, "--tag", TAG, "--source", str(provisioned.checkout / "apps/demo"))
         yield found
     finally:

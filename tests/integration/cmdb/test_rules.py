@@ -43,8 +43,8 @@ def _deployed(store: Store) -> None:
         session.execute(
             text(
                 "INSERT INTO deployment (uid, app_id, environment_id, tag, digest, revision, spec_version, "
-                "plan, state, reason, actor, started_at) "
-                "SELECT 'd', app.id, environment.id, 't', 'x', 'r', 1, app.attrs, 'running', '', 'x', "
+                "config_version, plan, state, reason, actor, started_at) "
+                "SELECT 'd', app.id, environment.id, 't', 'x', 'r', 1, 0, app.attrs, 'running', '', 'x', "
                 "app.created_at FROM app, environment "
                 "WHERE app.name = 'demo' AND environment.name = 'prod'"
             )
