@@ -272,6 +272,11 @@ def way_back(store: Store, begun: Begun) -> dict[str, Begun]:
     }
 
 
+def back_at_once(target: Target) -> int:
+    """Return how many hosts are put back at a time: no more than may leave service, should they fail too."""
+    return max(1, min(target.batch, target.placed - target.min_in_service))
+
+
 def _is_on_it(step: StepRow, *, proven: bool) -> bool:
     """Tell whether a host may run what failed; ``unchanged`` ones got it from a deployment cut short."""
     if step.state == "unchanged":

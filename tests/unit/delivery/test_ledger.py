@@ -208,6 +208,8 @@ def test_where_the_app_fails_every_switched_host_goes_back(store: Store, earlier
     done = [step.host for step in ledger.steps(store, begun.deployment) if step.state == "done"]
     assert sorted(back) == sorted(done)
     assert {one.target.revision for one in back.values()} == {earlier}
+    assert rollout.back_at_once(begun.target) == 2
+    assert rollout.back_at_once(replace(begun.target, min_in_service=6)) == 1
     assert {(one.deployment, one.token) for one in back.values()} == {(begun.deployment, begun.token)}
     for host in done:
         ledger.claim(store, begun.deployment, host, begun.token, ("done",))

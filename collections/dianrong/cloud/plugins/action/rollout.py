@@ -101,7 +101,7 @@ class ActionModule(ControllerAction):
         return {
             "back": {host: _roll.document(one) for host, one in back.items()},
             "order": list(back),
-            "serial": [begun.target.batch],
+            "serial": [rollout.back_at_once(begun.target)],
             "msg": f"goes back: {', '.join(back)}" if back else "nothing goes back",
         }
 
