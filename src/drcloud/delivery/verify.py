@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from drcloud.delivery.ledger import StepRow
 
@@ -14,6 +15,30 @@ DUE = ("done", "failed")
 def is_due(step: StepRow) -> bool:
     """Tell whether the host of a step is to be looked at."""
     return step.state == "done" or (step.state == "failed" and bool(step.detail.get("fell")))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is wrong with a host that was switched: the state of its step, whose failure it is, and what."""
+
+    state: Literal["failed", "unreachable"]
+    kind: str
+    reason: str
+
+
+def judge(step: StepRow, whose: str, trouble: str) -> Failure | None:
+    """Return the failure of a host that was looked at, or None where all is well.
+
+    ``whose`` is app, host or unreachable. A host that is well and does not serve all the same is the load
+    balancers' affair: no other image would mend it.
+    """
+    if whose == "unreachable":
+        return Failure("unreachable", "host", trouble)
+    if trouble:
+        return Failure("failed", whose, trouble)
+    if step.detail.get("fell"):
+        return Failure("failed", "balancer", str(step.detail.get("reason", "")))
+    return None
 
 
 def trouble(instances: Sequence[Mapping[str, Any]], app: str, env: str, revision: str) -> str:

@@ -31,6 +31,25 @@ def test_what_is_wrong(instances: list[dict[str, Any]], trouble: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("detail", "whose", "trouble", "failure"),
+    [
+        ({}, "app", "", None),
+        ({}, "app", "it is gone", ("failed", "app", "it is gone")),
+        ({}, "host", "the engine does not answer", ("failed", "host", "the engine does not answer")),
+        ({}, "unreachable", "no route", ("unreachable", "host", "no route")),
+        ({"fell": True, "reason": "fell at lb-01"}, "app", "", ("failed", "balancer", "fell at lb-01")),
+        ({"fell": True, "reason": "fell at lb-01"}, "app", "it is gone", ("failed", "app", "it is gone")),
+        ({"fell": True, "reason": "fell"}, "unreachable", "no route", ("unreachable", "host", "no route")),
+    ],
+)
+def test_whose_failure_it_is(
+    detail: dict[str, Any], whose: str, trouble: str, failure: tuple[str, str, str] | None
+) -> None:
+    found = verify.judge(StepRow("dk-01", 0, 0, "done", "a", "old", detail), whose, trouble)
+    assert (found and (found.state, found.kind, found.reason)) == failure
+
+
+@pytest.mark.parametrize(
     ("state", "detail", "due"),
     [
         ("done", {}, True),

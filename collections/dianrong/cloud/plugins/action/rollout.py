@@ -96,7 +96,8 @@ class ActionModule(ControllerAction):
             return {"back": {}, "order": [], "serial": [1]}
         store = open_store()
         if any(step.state == "done" for step in ledger.steps(store, begun.deployment)):
-            _roll.record_fallen(self, store, begun, task_vars)
+            # The hosts themselves just said that all is well there.
+            _roll.record_fallen(self, store, begun, task_vars, "balancer")
         back = rollout.way_back(store, begun)
         return {
             "back": {host: _roll.document(one) for host, one in back.items()},

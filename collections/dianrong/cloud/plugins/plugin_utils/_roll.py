@@ -58,8 +58,13 @@ def stopped_by(store: t.Any, begun: t.Any) -> t.Any:
     return verdict.stopped_by(ledger.steps(store, begun.deployment), begun.budget)
 
 
-def record_fallen(action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any]) -> list[str]:
-    """Record which hosts were switched and no longer serve; a load balancer that is silent tells of none."""
+def record_fallen(
+    action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any], kind: str = "app"
+) -> list[str]:
+    """Record which hosts were switched and no longer serve; a load balancer that is silent tells of none.
+
+    The app is taken for the cause until the host itself was asked.
+    """
     target = begun.target
     try:
         pools = _balancers.connect(action, target.pool, target.lbs, task_vars).pools()
@@ -67,30 +72,32 @@ def record_fallen(action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mappin
         return []
     found = rollout.fallen(begun, ledger.steps(store, begun.deployment), pools)
     for host, reason in found.items():
-        detail = {"reason": reason, "kind": "app", "fell": True}
+        detail = {"reason": reason, "kind": kind, "fell": True}
         ledger.fail(store, begun.deployment, host, begun.token, "failed", detail)
     return list(found)
 
 
 def verify(action: t.Any, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> str:
     """Look whether a switched host still runs what it was switched to; trouble goes to the ledger."""
-    state, trouble = _look(Host(action, begun, name, task_vars), store, begun, name)
-    if trouble:
-        detail = {"reason": trouble, "kind": "host" if state == "unreachable" else "app"}
-        ledger.fail(store, begun.deployment, name, begun.token, state, detail, verifying.DUE)
-    return trouble
+    step = next(step for step in ledger.steps(store, begun.deployment) if step.host == name)
+    found = verifying.judge(step, *_look(Host(action, begun, name, task_vars), store, begun, name))
+    if found is not None:
+        detail = {"reason": found.reason, "kind": found.kind}
+        ledger.fail(store, begun.deployment, name, begun.token, found.state, detail, verifying.DUE)
+    return found.reason if found is not None else ""
 
 
 def _look(host: Host, store: t.Any, begun: t.Any, name: str) -> tuple[str, str]:
+    """Return whose trouble it is and what, or nothing."""
     target = begun.target
     try:
         instances = host.observe()
     except UnreachableError as error:
         return "unreachable", str(error)
     except DrcloudError as error:
-        return "failed", str(error)
+        return str(getattr(error, "kind", "host")), str(error)
     observe.record(store, name, instances, "deploy")
-    return "failed", verifying.trouble(instances, target.app, target.env, target.revision)
+    return "app", verifying.trouble(instances, target.app, target.env, target.revision)
 
 
 class Host:
