@@ -26,7 +26,7 @@ SICK, LATE, PICKY = "t3-never-healthy", "t4-crashes-late", "t5-not-on-every-host
 RATE = 40.0
 _ANEW = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION}"
 # What makes each of them no good: never healthy, dead after a while, never healthy on one host.
-PICKED = "dk-06"
+PICKED = "dk-05"
 _PICKING = f"""import os, runpy
 if os.environ["DRCLOUD_HOST"] == "{PICKED}": os.environ["FAIL_HEALTH"] = "1"
 runpy.run_path("/app/app.py", run_name="__main__")"""

@@ -134,6 +134,7 @@ def planned(done: subprocess.CompletedProcess[str]) -> set[tuple[str, ...]]:
     return {tuple(step["changes"]) for step in json.loads(done.stdout)["plan"]["steps"]}
 
 
+@pytest.mark.lab_slow
 def test_configuration_and_secrets_reach_the_app_and_nothing_else(app: Declared, on: Run) -> None:
     done = app.deploy()
     assert done.returncode == 0, said(done)

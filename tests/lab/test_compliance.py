@@ -182,6 +182,7 @@ def test_a_stopped_container_that_could_take_over_the_host_is_found(
     assert compliance("report", TARGET, "--json").returncode == 10
 
 
+@pytest.mark.lab_slow
 def test_a_hanging_host_is_not_taken_for_a_good_one(compliance: Run, hanging: None, tmp_path: Path) -> None:
     xml = tmp_path / "compliance.xml"
     done = compliance("run", "--json", "--limit", f"{TARGET},{OTHER}", "--junit", str(xml))

@@ -280,9 +280,6 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
         # What a machine had in hand when it was killed may break, and nothing else.
         assert seen.failed <= RATE, seen.errors
         assert host_state(victim) == "quarantined"
-        refused = deploy(SECOND, "--limit", victim)
-        assert refused.returncode == ExitCode.UNREACHABLE, said(refused)
-        assert "nothing was touched" in refused.stdout
         others, seen = under_load(urls, lambda: deploy(SECOND))
         assert others.returncode == 0, said(others)
         assert seen.failed == 0, seen.errors
