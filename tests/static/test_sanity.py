@@ -60,7 +60,7 @@ def test_sanity(installed: Path) -> None:
         (scripts / name).write_text(GET_PIP, "utf-8")
     command = [BIN / "ansible-test", "sanity", "--color", "no", "--python", PYTHON]
     done = subprocess.run(
-        command, cwd=installed, env=environment(), capture_output=True, text=True, check=False, timeout=900
+        command, cwd=installed, env=environment(), capture_output=True, text=True, check=False, timeout=2400
     )
     said = (done.stdout + done.stderr).splitlines()
     findings = [line for line in said if line.startswith(("ERROR:", "FATAL:"))]
