@@ -235,6 +235,25 @@ def test_an_outage_loses_nothing_and_stops_nobody(central: Central) -> None:
     assert central.health()["dropped"] == before
 
 
+@pytest.mark.parametrize("way", ["restart", "kill --signal KILL"])
+def test_a_forwarder_that_ends_while_the_server_hangs_loses_nothing(central: Central, way: str) -> None:
+    """What left its queue and was never acknowledged is in the journal; the rest is sent once."""
+    word, count, before = words("hung"), 1000, central.health()["dropped"]
+    try:
+        central.do(SERVER, "sudo systemctl kill --signal STOP drcloud-log-server")
+        central.say(word, count)
+        eventually(lambda: central.queue().get("size", 0) > count / 2)
+        central.do(CLIENT, f"sudo systemctl {way} rsyslog", timeout=90)
+        central.say(f"{word}-later", 1)
+    finally:
+        central.do(SERVER, "sudo systemctl kill --signal KILL drcloud-log-server")
+    eventually(lambda: central.numbers(f"{word}-later", HOST), 120)
+    numbers = central.numbers(word, HOST)
+    assert sorted(set(numbers)) == list(range(1, count + 1))
+    assert len(numbers) <= count + 512
+    assert central.health()["dropped"] == before
+
+
 def test_a_killed_server_loses_nothing(central: Central) -> None:
     """What it had not acknowledged is sent again: some lines may be kept twice, and show once."""
     word, count = words("killed"), 1000

@@ -5,10 +5,12 @@
 """What stands beside the forwarder of a host's journal: nothing it loses is lost in silence.
 
 ``before`` runs before rsyslog starts. The journal takes over its limits where they are new. What the last
-rsyslog dropped is added up, for a new one counts from zero. After a crash the queue on the disk may lack what
-came after its last checkpoint, so the journal is read again from a little earlier: some messages are sent
-twice, none is lost.
-``after`` runs when it has ended, and notes that it ended well.
+rsyslog dropped is added up, for a new one counts from zero. Unless the last one ended well, messages may be
+missing at both ends of the queue on the disk: what came after its last checkpoint, and what had left it for a
+log server that never answered. The journal has them all, so it is read again from a little before the queue's
+oldest message, and takes the queue's place: some messages are sent twice, none is lost.
+``stopping`` runs before it is told to end, and notes whether the log server hears it; ``after`` runs when it
+has ended, and notes that it ended well: only then has the log server acknowledged everything.
 ``report`` runs each minute: it adds up what the full queue dropped (rsyslog's impstats) and what the journal
 suppressed by its rate limit, writes ``health.json``, and says so in the journal, which is forwarded as well.
 """
@@ -29,10 +31,18 @@ LIMITS = "/etc/systemd/journald.conf.d/drcloud.conf"
 # imjournal's place in the journal, and whether rsyslog ended well since.
 CURSOR = "imjournal.state"
 CLEAN = "stopped-cleanly"
+CONNECTED = "stopping-connected"
+CONFIGURATION = "/etc/drcloud/log-client/rsyslog.conf"
+SOCKETS = ("/proc/net/tcp", "/proc/net/tcp6")
+ESTABLISHED = "01"
+# With a log server that answers, an end takes no longer; librelp waits 20 seconds for one that does not.
+SECONDS_TO_END = 10
 STATS = "stats"
 HEALTH = "health.json"
-# rsyslog saves its queue at every hundredth message (queue.checkpointInterval); twice that is enough.
-REWIND = 200
+# RELP's window: so many messages may have left the queue unacknowledged (librelp's DEFAULT_WINDOW_SIZE).
+WINDOW = 128
+# That, and what came since rsyslog last saved its queue (each hundredth message: queue.checkpointInterval).
+REWIND = 256
 QUEUE = "central-log queue"
 # Of the counters of the queue: dropped since it was full, and dropped since it was nearly full.
 DROPPED = ("discarded.full", "discarded.nf")
@@ -56,28 +66,73 @@ def refresh(limits=LIMITS):
         run("systemctl", "restart", "systemd-journald")
 
 
-def rewind(state=STATE):
-    """Put the forwarder's place in the journal back after a crash; return the new place, if there is one."""
-    marker = os.path.join(state, CLEAN)
+def rewind(complete, state=STATE):
+    """Put the forwarder's place in the journal back unless the last one ended well; return what may be lost.
+
+    ``complete``: nothing was dropped since the queue's oldest message, so all between it and the place is in
+    the queue. Then the journal takes its place. Otherwise, and where the journal does not reach back so
+    far, the queue stays, and what was on its way to the log server may be lost: so many messages at most.
+    """
+    marker, cursor = os.path.join(state, CLEAN), read(os.path.join(state, CURSOR)).strip()
     if os.path.exists(marker):
         os.unlink(marker)
-        return None
-    cursor = read(os.path.join(state, CURSOR)).strip()
+        return 0
     if not cursor:
-        return None
-    entries = journal("--reverse", f"--lines={REWIND}", f"--cursor={cursor}")
-    if not entries:
-        return None
-    earlier = entries[-1]["__CURSOR"]
-    write(os.path.join(state, CURSOR), earlier)
-    print(f"{NOTICE}rsyslog did not end well: the last {len(entries)} messages are read again")
-    return earlier
+        return 0
+    waiting = in_queue(state)
+    found, place = earlier(cursor, waiting + REWIND)
+    replaces = complete and found == waiting + REWIND
+    if waiting and not replaces:
+        found, place = earlier(cursor, REWIND)
+    if place:
+        write(os.path.join(state, CURSOR), place)
+        print(f"{NOTICE}rsyslog did not end well: the last {found} messages are read again")
+    if waiting and replaces:
+        forget_queue(state)
+    return WINDOW if waiting and not replaces else 0
 
 
-def stopped(result, state=STATE):
-    """Note that rsyslog ended well (systemd's ``SERVICE_RESULT``)."""
-    if result == "success":
-        write(os.path.join(state, CLEAN), "")
+def in_queue(state):
+    """Return how many messages the queue on the disk has, by its last checkpoint."""
+    saved = re.search(r"^\+iQueueSize:\d+:\d+:(\d+):", read(os.path.join(state, "forward.qi")), re.MULTILINE)
+    return int(saved[1]) if saved else 0
+
+
+def forget_queue(state):
+    """Remove the queue on the disk, its index first: without one, rsyslog does not look for the rest."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(state, "forward.qi"))
+    for name in os.listdir(state):
+        if re.fullmatch(r"forward\.\d+", name):
+            os.unlink(os.path.join(state, name))
+
+
+def stopping(state=STATE, configuration=CONFIGURATION, sockets=SOCKETS):
+    """Note whether the log server hears the forwarder, which is about to end."""
+    port = re.search(r'target="[^"]*" port="(\d+)"', read(configuration))
+    if port and heard(int(port[1]), "".join(map(read, sockets))):
+        write(os.path.join(state, CONNECTED), "")
+
+
+def heard(port, table):
+    """Return whether a connection to a port stands and all that was sent has arrived (proc_net_tcp). Pure."""
+    rows = [line.split() for line in table.splitlines()]
+    unsent = [
+        row[4].partition(":")[0]
+        for row in rows
+        if row[0] != "sl" and row[2].endswith(f":{port:04X}") and row[3] == ESTABLISHED
+    ]
+    return bool(unsent) and not any(int(number, 16) for number in unsent)
+
+
+def stopped(result, state=STATE, now=None):
+    """Note that rsyslog ended well: by systemd's ``SERVICE_RESULT``, and with a log server that answered."""
+    mark = os.path.join(state, CONNECTED)
+    with contextlib.suppress(FileNotFoundError):
+        took = (now or time.time()) - os.stat(mark).st_mtime
+        os.unlink(mark)
+        if result == "success" and took < SECONDS_TO_END:
+            write(os.path.join(state, CLEAN), "")
 
 
 @contextlib.contextmanager
@@ -92,16 +147,34 @@ def alone(state):
 
 
 def begin(state=STATE):
-    """Add up what the last rsyslog counted to its end, and have the next one's counters begin at zero."""
+    """Add up what the last rsyslog counted to its end, and have the next one's counters begin at zero.
+
+    Return whether the last one dropped nothing.
+    """
     with alone(state):
         before = json.loads(read(os.path.join(state, HEALTH)) or "{}")
         lines, offset = unread(os.path.join(state, STATS), before.get("offset", 0))
-        health = {**before, **counted(before, lines), "seen": ZERO, "offset": offset}
-        try:
-            save(state, health)
-        except OSError as error:
-            # A full disk must not keep the forwarder from its start; the next report sees that counters fell.
-            print(f"{WARNING}the drops before this start may be counted short: {error}", flush=True)
+        last = counted(before, lines)
+        keep(state, {**before, **last, "seen": ZERO, "offset": offset})
+    return not last["seen"]["dropped"]
+
+
+def missed(count, state=STATE):
+    """Add messages to those that were dropped."""
+    with alone(state):
+        before = json.loads(read(os.path.join(state, HEALTH)) or "{}")
+        keep(state, {**before, "dropped": before.get("dropped", 0) + count})
+
+
+def keep(state, health):
+    """Write the state file before a start, which a full disk must not prevent.
+
+    The next report sees that counters fell.
+    """
+    try:
+        save(state, health)
+    except OSError as error:
+        print(f"{WARNING}the drops before this start may be counted short: {error}", flush=True)
 
 
 def report(state=STATE, now=None):
@@ -197,6 +270,21 @@ def journal(*arguments):
     return [json.loads(line) for line in shown.splitlines()]
 
 
+def earlier(cursor, count):
+    """Return how many messages the journal has up to a place, at most a count, and the first one's place.
+
+    They may be millions: one at a time.
+    """
+    command = ["journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=_PID", "--reverse"]
+    found, line = 0, ""
+    with subprocess.Popen(
+        [*command, f"--lines={count}", f"--cursor={cursor}"], stdout=subprocess.PIPE, text=True
+    ) as shown:
+        for found, line in enumerate(shown.stdout, 1):  # noqa: B007 - the last one is asked for
+            pass
+    return found, json.loads(line)["__CURSOR"] if line else ""
+
+
 def run(*command):
     """Return what a command prints."""
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
@@ -245,11 +333,14 @@ def write(path, text):
 
 
 def main(command):
-    """Do one of the three."""
+    """Do one of the four."""
     if command == "before":
         refresh()
-        begin()
-        rewind()
+        lost = rewind(begin())
+        if lost:
+            missed(lost)
+    elif command == "stopping":
+        stopping()
     elif command == "after":
         stopped(os.environ.get("SERVICE_RESULT"))
     else:
