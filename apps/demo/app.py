@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +29,8 @@ HOST = os.environ.get("DRCLOUD_HOST") or socket.gethostname()
 SLOT = os.environ.get("DRCLOUD_SLOT", "")
 PORT = int(os.environ.get("PORT", "8080"))
 BEGUN = time.monotonic()
+# Bytes of a body that are read.
+LONGEST = 1024 * 1024
 
 
 def setting(name: str, default: float = 0.0) -> float:
@@ -76,7 +79,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The endpoints: / /healthz /slow?seconds=N /hold."""
+    """The endpoints: / (GET and POST) /healthz /slow?seconds=N /hold."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -90,10 +93,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Route a request and count it while it lasts."""
+        self.counted(self.route)
+
+    def do_POST(self) -> None:
+        """Take what is sent and answer like GET."""
+        self.counted(self.take)
+
+    def counted(self, answer: Callable[[], None]) -> None:
+        """Count a request while it is being answered, so that a stop waits for it."""
         with self.server.idle:
             self.server.in_flight += 1
         try:
-            self.route()
+            answer()
         finally:
             with self.server.idle:
                 self.server.in_flight -= 1
@@ -102,6 +113,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         """Answer like GET, without the body."""
         self.do_GET()
+
+    def take(self) -> None:
+        """Read a body and tell its length."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit() or int(length) > LONGEST:
+            self.close_connection = True
+            self.answer(413 if length.isdigit() else 411, {"error": f"send up to {LONGEST} bytes"})
+            return
+        body = self.rfile.read(int(length))
+        self.answer(200, {"app": "demo", "version": VERSION, "host": HOST, "bytes": len(body)})
 
     def route(self) -> None:
         """Answer one request."""

@@ -15,15 +15,18 @@ from sqlalchemy import select
 from drcloud.cmdb import snapshot
 from drcloud.cmdb.operational import Deployment
 from drcloud.cmdb.store import Store
-from drcloud.delivery import status
+from drcloud.delivery import haproxy, status
 from drcloud.lab.identity import Lab
-from drcloud.lab.load import Load, LoadResult
+from drcloud.lab.load import Load, LoadResult, mixed
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HOSTS = tuple(f"dk-0{number}" for number in range(1, 7))
 FIRST, SECOND = "t1", "t2"
 SICK, LATE, PICKY = "t3-never-healthy", "t4-crashes-late", "t5-not-on-every-host"
 RATE = 40.0
+LBS = ("lb-01", "lb-02")
+POOL = "demo_prod"
+END = "=== end"
 _ANEW = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION}"
 # What makes each of them no good: never healthy, dead after a while, never healthy on one host.
 PICKED = "dk-05"
@@ -57,8 +60,8 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult]:
-    """Do something while both load balancers are asked steadily."""
-    load = Load(urls, rate=RATE)
+    """Do something while both load balancers are asked steadily: GETs, slow ones, and POSTs."""
+    load = Load(urls, mixed(RATE))
     load.start()
     try:
         time.sleep(1)
@@ -66,7 +69,8 @@ def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult
         time.sleep(1)
     finally:
         seen = load.stop()
-    print(f"{seen.served} served, {seen.failed} failed, {seen.by_version} {seen.errors}")
+    print(f"{seen.served} served, {seen.failed} failed, {seen.posted} posted, {seen.failed_posts} failed")
+    print(seen.by_version, *seen.errors, sep="\n")
     return result, seen
 
 
@@ -110,6 +114,12 @@ def host_state(host: str) -> str:
     return next(row.state for row in snapshot.read(Store.open()).hosts if row.name == host)
 
 
+def needed() -> int:
+    """How many hosts must stay in service."""
+    placements = snapshot.read(Store.open()).placements
+    return next(row.min_in_service for row in placements if (row.app, row.env) == ("demo", "prod"))
+
+
 def count() -> int:
     with Store.open().read() as session:
         return len(session.scalars(select(Deployment.id)).all())
@@ -134,3 +144,29 @@ def revive(lab: Lab, host: str) -> None:
     subprocess.run(["docker", "start", f"{lab.name}-{host}"], check=True, capture_output=True)
     up = drcloud("lab", "up")
     assert up.returncode == 0, said(up)
+
+
+class Capacity:
+    """How many hosts each load balancer had in service, looked at over and over from start to stop."""
+
+    def __init__(self, lab: Lab) -> None:
+        line = haproxy.ask(POOL)
+        once = f"echo '{line}' | socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock; echo {END}"
+        loop = f"while sleep 0.2; do {once}; done"
+        self._looks = {
+            lb: subprocess.Popen(
+                ["docker", "exec", f"{lab.name}-{lb}", "bash", "-c", loop], stdout=subprocess.PIPE, text=True
+            )
+            for lb in LBS
+        }
+
+    def stop(self) -> dict[str, int]:
+        """Return the lowest number at each load balancer."""
+        return {lb: self._lowest(look) for lb, look in self._looks.items()}
+
+    def _lowest(self, look: subprocess.Popen[str]) -> int:
+        look.terminate()
+        text, _ = look.communicate(timeout=30)
+        pools = [haproxy.parse(POOL, answer) for answer in text.split(f"{END}\n")[:-1]]
+        assert len(pools) > 10, text[-500:]
+        return min(len(haproxy.hosts_in_service(pool)) for pool in pools)

@@ -18,7 +18,7 @@ from drcloud.cmdb.store import Store
 from drcloud.delivery import status
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
-from drcloud.lab.load import Load
+from drcloud.lab.load import Load, steady
 
 pytestmark = pytest.mark.lab
 LBS = ("lb-01", "lb-02")
@@ -126,7 +126,7 @@ def test_maintenance_outlives_a_reload_a_restart_and_a_provision(
 
 @pytest.mark.lab_slow
 def test_no_request_is_lost_where_an_app_goes_and_comes_back(urls: list[str], in_service: None) -> None:
-    load = Load(urls, rate=20.0)
+    load = Load(urls, steady(20.0))
     load.start()
     try:
         time.sleep(1)
@@ -244,7 +244,7 @@ def test_prune_keeps_what_the_ledger_names_and_what_is_not_ours(
         checked = drcloud("run", "dianrong.cloud.prune", "--check", "--diff")
         assert checked.returncode == 0, said(checked)
         assert on(host, names).stdout == had
-        load = Load(urls, rate=20.0)
+        load = Load(urls, steady(20.0))
         load.start()
         try:
             done = drcloud("run", "dianrong.cloud.prune")

@@ -20,7 +20,7 @@ import pytest
 from drcloud.cmdb import leases, reading, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
-from drcloud.lab.load import Load, LoadResult
+from drcloud.lab.load import Load, LoadResult, steady
 
 pytestmark = pytest.mark.lab
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -184,7 +184,7 @@ def other(lb: str) -> str:
 
 def under_load(url: str, act: Callable[[], object]) -> LoadResult:
     """Do something while the VIP is asked steadily, and go on until it answers again."""
-    load = Load([url], rate=RATE)
+    load = Load([url], steady(RATE))
     load.start()
     try:
         act()

@@ -44,6 +44,29 @@ class Manifest:
         """Whether it lists the images of several platforms."""
         return self.media_type in INDEXES
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Return the digests of what an index lists."""
+        entries = self.document().get("manifests")
+        found = [str(entry.get("digest")) for entry in entries or () if isinstance(entry, dict)]
+        return tuple(digest for digest in found if DIGEST.fullmatch(digest))
+
+    def layers(self, configuration: dict[str, Any]) -> dict[str, int]:
+        """Return the bytes of each layer as it is sent, by the digest that its content has.
+
+        That one stands in the image's configuration, in the same order; nothing where the two do not agree.
+        """
+        layers, rootfs = self.document().get("layers"), configuration.get("rootfs")
+        contents = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+        if not isinstance(layers, list) or not isinstance(contents, list) or len(layers) != len(contents):
+            return {}
+        sizes = [layer.get("size") if isinstance(layer, dict) else None for layer in layers]
+        return {
+            str(content): size
+            for content, size in zip(contents, sizes, strict=True)
+            if isinstance(size, int) and size > 0
+        }
+
     def document(self) -> dict[str, Any]:
         """Return what the bytes say; nothing where they are no object of JSON."""
         return parsed(self.content)

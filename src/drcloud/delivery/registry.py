@@ -13,7 +13,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -91,6 +91,7 @@ class Registry:
         self.endpoint = endpoint
         self._auth = auth
         self._token: str | None = None
+        self._configurations: dict[str, dict[str, Any]] = {}
         self._client = httpx.Client(
             base_url=f"https://{endpoint}",
             verify=_trust(name, ca),
@@ -163,15 +164,32 @@ class Registry:
 
     def platforms(self, repository: str, manifest: Manifest) -> tuple[Platform, ...]:
         """Return what an image or an index is built for; nothing where that cannot be told."""
-        document = manifest.document()
         if manifest.is_index:
-            return platforms.of_index(document)
-        config = document.get("config")
+            return platforms.of_index(manifest.document())
+        return platforms.of_config(self._configuration(repository, manifest))
+
+    def layers(self, repository: str, manifest: Manifest) -> dict[str, int]:
+        """Return the layers of an image: the digest of each one's content, and the bytes that are sent.
+
+        Of an index, those of its largest image. Nothing where that cannot be told.
+        """
+        images = [manifest]
+        if manifest.is_index:
+            images = [one for digest in manifest.members if (one := self._find(repository, digest))]
+        found = [one.layers(self._configuration(repository, one)) for one in images]
+        return max(found, key=lambda layers: sum(layers.values()), default={})
+
+    def _configuration(self, repository: str, manifest: Manifest) -> dict[str, Any]:
+        """Return the configuration of an image; nothing where it has none."""
+        config = manifest.document().get("config")
         digest = str(config.get("digest")) if isinstance(config, dict) else ""
         if not DIGEST.fullmatch(digest):
-            return ()
-        answer = self._ask("GET", f"/v2/{repository}/blobs/{digest}", repository)
-        return platforms.of_config(parsed(answer.content)) if answer.status_code == httpx.codes.OK else ()
+            return {}
+        if digest not in self._configurations:
+            answer = self._ask("GET", f"/v2/{repository}/blobs/{digest}", repository)
+            found = parsed(answer.content) if answer.status_code == httpx.codes.OK else {}
+            self._configurations[digest] = found
+        return self._configurations[digest]
 
     def _find(self, repository: str, reference: str) -> Manifest | None:
         name = f"{repository}{'@' if DIGEST.fullmatch(reference) else ':'}{reference}"

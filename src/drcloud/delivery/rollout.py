@@ -7,7 +7,7 @@ step (``app_switch``), which claims and commits its row in the ledger.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from drcloud.delivery.slots import LIVE
 from drcloud.delivery.target import Target, find, recorded, resolve
 from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
-from drcloud.errors import DrcloudError, InvalidInputError, UnreachableError
+from drcloud.errors import DrcloudError, InvalidInputError, NotFoundError, UnreachableError
 from drcloud.exitcodes import ExitCode
 
 
@@ -93,7 +93,19 @@ def aim(store: Store, wish: Wish) -> tuple[Target, str]:
     if wish.way == "rollback":
         return recorded(store, wanted, stable.back(past, what, wish.tag or None)), stable.ROLLBACK
     found = stable.unfinished(past, what)
+    if not wish.only:
+        wanted = find(store, wish.app, wish.env, _still_there(store, found.deployment, wanted.hosts, what))
     return recorded(store, wanted, found), found.kind
+
+
+def _still_there(store: Store, uid: str, there: Iterable[str], what: str) -> list[str]:
+    """Return the hosts of a deployment that still take part, for a resume goes over no others."""
+    mine = {step.host for step in ledger.steps(store, uid)}
+    if left := [host for host in there if host in mine]:
+        return left
+    raise NotFoundError(
+        f"none of the hosts of the last deployment of {what} takes part any more: deploy again"
+    )
 
 
 def _of_plan(store: Store, wish: Wish) -> Target:

@@ -52,6 +52,8 @@ class Target:
     config_version: int = 0
     # Where the secrets are and their fingerprints, never what they are.
     secrets: dict[str, Taken] = field(default_factory=dict)
+    # What has to be pulled: the bytes of each layer by the digest of its content, where a registry was asked.
+    layers: dict[str, int] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -141,7 +143,8 @@ def resolve(wanted: Wanted, tag: str) -> Target:
         if wanted.machines:
             built_for = registry.platforms(spec.image, manifest)
             platforms.refuse(f"{wanted.app.name} {tag}", built_for, wanted.machines)
-    return target(wanted, tag, manifest.digest)
+        layers = registry.layers(spec.image, manifest)
+    return replace(target(wanted, tag, manifest.digest), layers=layers)
 
 
 def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:

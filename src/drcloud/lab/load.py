@@ -1,7 +1,8 @@
 """Steady traffic through the load balancers, counted: what a roll costs its users.
 
 One thread and one kept-alive connection per client; a request counts as failed when its answer is not
-200 or does not come. Nothing is tried twice: what the client saw is what is counted.
+200 or does not come. Nothing is tried twice: what the client saw is what is counted. POSTs, which a load
+balancer may not repeat either, are counted apart.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 TIMEOUT = 10.0
+BODY = b"a line that is told once\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +28,51 @@ class LoadResult:
     failed: int
     errors: tuple[str, ...]
     by_version: dict[str, int]
+    posted: int = 0
+    failed_posts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a client asks: at a path of the demo app, so many times a second and URL, by so many clients."""
+
+    method: str = "GET"
+    path: str = ""
+    rate: float = 50.0
+    clients: int = 2
+
+
+def steady(rate: float = 50.0) -> tuple[Kind, ...]:
+    """Return short GETs and nothing else."""
+    return (Kind(rate=rate),)
+
+
+def mixed(rate: float = 50.0) -> tuple[Kind, ...]:
+    """Return short GETs, with answers that take a second and a half, and POSTs among them."""
+    slow = Kind(path="slow?seconds=1.5", rate=2.0, clients=3)
+    return (*steady(rate), slow, Kind("POST", rate=rate / 4, clients=1))
 
 
 @dataclass(slots=True)
 class _Seen:
+    kind: Kind
     versions: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
 
 class Load:
-    """Keep-alive GETs to each URL at ``rate`` requests per second and URL, from start to stop."""
+    """Requests of each kind to each URL, over connections that are kept alive, from start to stop."""
 
-    def __init__(self, urls: Sequence[str], rate: float = 50.0, clients: int = 2) -> None:
+    def __init__(self, urls: Sequence[str], kinds: Sequence[Kind] = steady()) -> None:
         self._stopping = threading.Event()
         self._seen: list[_Seen] = []
         self._threads: list[threading.Thread] = []
-        for url in urls:
-            for _ in range(clients):
-                seen = _Seen()
-                client = _Client(url, clients / rate, seen, self._stopping)
-                self._seen.append(seen)
-                self._threads.append(threading.Thread(target=client.run, daemon=True))
+        clients = [(url, kind) for url in urls for kind in kinds for _ in range(kind.clients)]
+        for url, kind in clients:
+            seen = _Seen(kind)
+            self._seen.append(seen)
+            client = _Client(url, seen, self._stopping)
+            self._threads.append(threading.Thread(target=client.run, daemon=True))
 
     def start(self) -> None:
         """Start all clients."""
@@ -58,13 +84,24 @@ class Load:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        versions: Counter[str] = Counter()
-        errors: Counter[str] = Counter()
-        for seen in self._seen:
-            versions.update(seen.versions)
-            errors.update(seen.errors)
-        sentences = tuple(f"{text} ({count} times)" for text, count in errors.most_common())
-        return LoadResult(versions.total(), errors.total(), sentences, dict(versions))
+        got = [seen for seen in self._seen if seen.kind.method == "GET"]
+        posted = [seen for seen in self._seen if seen.kind.method == "POST"]
+        versions, errors = _sum(seen.versions for seen in got), _sum(seen.errors for seen in self._seen)
+        return LoadResult(
+            served=versions.total(),
+            failed=sum(seen.errors.total() for seen in got),
+            errors=tuple(f"{text} ({count} times)" for text, count in errors.most_common()),
+            by_version=dict(versions),
+            posted=sum(seen.versions.total() for seen in posted),
+            failed_posts=sum(seen.errors.total() for seen in posted),
+        )
+
+
+def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
 
 
 def version(body: bytes) -> str:
@@ -76,12 +113,12 @@ def version(body: bytes) -> str:
 
 
 class _Client:
-    def __init__(self, url: str, pause: float, seen: _Seen, stopping: threading.Event) -> None:
+    def __init__(self, url: str, seen: _Seen, stopping: threading.Event) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
-        self._path = parts.path or "/"
-        self._url = url
-        self._pause = pause
+        self._path = (parts.path or "/") + seen.kind.path
+        self._url = f"{seen.kind.method} {url}{seen.kind.path}"
+        self._pause = seen.kind.clients / seen.kind.rate
         self._seen = seen
         self._stopping = stopping
         self._connection: http.client.HTTPConnection | None = None
@@ -97,7 +134,8 @@ class _Client:
     def _request(self) -> None:
         try:
             connection = self._connected()
-            connection.request("GET", self._path)
+            method = self._seen.kind.method
+            connection.request(method, self._path, body=BODY if method == "POST" else None)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:

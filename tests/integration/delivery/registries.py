@@ -66,8 +66,11 @@ class RealRegistry:
 
     def image(self, repository: str, name: str, tag: str | None, architecture: str = "amd64") -> str:
         """Push an image of one layer and return its digest."""
-        config = self._blob(repository, json.dumps({"os": "linux", "architecture": architecture}).encode())
-        layer = self._blob(repository, name.encode() * 100)
+        content = name.encode() * 100
+        rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(content).hexdigest()}"]}
+        document = {"os": "linux", "architecture": architecture, "rootfs": rootfs}
+        config = self._blob(repository, json.dumps(document).encode())
+        layer = self._blob(repository, content)
         return self.manifest(repository, tag, {"config": config, "layers": [layer]}, IMAGE)
 
     def index(self, repository: str, name: str, tag: str, *architectures: str) -> tuple[str, bytes]:

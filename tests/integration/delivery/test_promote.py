@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import leases, objects, observations
+from drcloud.cmdb import leases, objects, observations, snapshot
 from drcloud.cmdb.operational import ChangeLog, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
 from drcloud.delivery import named, promotion, releases, target
 from drcloud.delivery.platforms import WrongPlatformError
+from drcloud.delivery.registry import Registry
 from drcloud.errors import CmdbUnreachableError, DeniedError, InvalidInputError, LockedError
 from drcloud.exitcodes import ExitCode
 
@@ -110,6 +111,21 @@ def test_a_channel_goes_back_by_digest(
     assert back.returncode == 0, back.stderr
     assert registry.serves(repository, "prod") == first
     assert channels(store) == {"prod": first}
+
+
+def test_what_has_to_be_pulled_is_told_by_layer(
+    store: Store, registry: RealRegistry, repository: str
+) -> None:
+    [row] = snapshot.read(store).registries
+    digest = registry.image(repository, "small", "one")
+    registry.index(repository, "of several", "both", "amd64", "arm64")
+    with Registry.of(row) as asked:
+        manifest = asked.manifest("shop", repository, "one")
+        assert manifest.digest == digest
+        assert list(asked.layers(repository, manifest).values()) == [len("small") * 100]
+        both = asked.manifest("shop", repository, "both")
+        assert both.is_index
+        assert list(asked.layers(repository, both).values()) == [len("of several amd64") * 100]
 
 
 def test_an_index_is_copied_byte_by_byte(

@@ -57,6 +57,16 @@ def in_flight(url: str, count: int) -> None:
         time.sleep(0.05)
 
 
+def test_a_body_is_taken_and_a_long_one_refused(start: Start) -> None:
+    _process, url = start()
+    ready(url)
+    with httpx.Client(base_url=url, verify=False) as client:
+        answer = client.post("/", content=b"12345")
+        assert (answer.status_code, answer.json()["bytes"], answer.json()["version"]) == (200, 5, "7")
+        assert client.post("/", content=iter([b"12345"])).status_code == 411
+        assert client.post("/", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+
+
 def refused(url: str) -> bool:
     """Tell whether the app takes no new requests."""
     try:

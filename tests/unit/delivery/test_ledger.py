@@ -297,6 +297,34 @@ def test_a_rollback_and_a_resume_ask_no_registry(store: Store, earlier: str, beg
     assert (goal.revision, goal.tag, kind) == (begun.target.revision, "v1", "deploy")
 
 
+def test_a_resume_goes_over_the_hosts_of_what_it_resumes(store: Store) -> None:
+    some = target.find(store, "demo", "prod", ["dk-02", "dk-05"])
+    ledger.open_deployment(store, target.target(some, "v1", DIGEST), "run-1")
+    goal, _kind = rollout.aim(store, Wish("demo", "prod", way="resume"))
+    assert list(goal.hosts) == ["dk-02", "dk-05"]
+    goal, _kind = rollout.aim(store, Wish("demo", "prod", only=("dk-01",), way="resume"))
+    assert list(goal.hosts) == ["dk-01"]
+
+
+def test_a_resume_leaves_out_hosts_that_left_the_placement(store: Store) -> None:
+    ledger.open_deployment(store, target.target(target.find(store, "demo", "prod"), "v1", DIGEST), "run-1")
+    with store.write(reason="fewer") as session:
+        placement = lookup.placement(session, "demo", "prod")
+        placement.members = [member for member in placement.members if member.host.name != "dk-03"]
+    goal, _kind = rollout.aim(store, Wish("demo", "prod", way="resume"))
+    assert sorted(goal.hosts) == ["dk-01", "dk-02", "dk-04", "dk-05", "dk-06"]
+
+
+def test_a_resume_whose_hosts_are_all_gone_says_so(store: Store) -> None:
+    some = target.find(store, "demo", "prod", ["dk-02"])
+    ledger.open_deployment(store, target.target(some, "v1", DIGEST), "run-1")
+    with store.write(reason="fewer") as session:
+        placement = lookup.placement(session, "demo", "prod")
+        placement.members = [member for member in placement.members if member.host.name != "dk-02"]
+    with pytest.raises(NotFoundError, match="none of the hosts of the last deployment of demo in prod"):
+        rollout.aim(store, Wish("demo", "prod", way="resume"))
+
+
 def test_a_rollback_has_the_settings_of_its_time(store: Store, earlier: str) -> None:
     with store.write(reason="another port") as session:
         app = lookup.app(session, "demo")

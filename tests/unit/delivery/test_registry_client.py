@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -202,6 +204,41 @@ def test_an_image_is_for_what_its_configuration_says(
         image = Manifest(manifest.encode(), "application/vnd.oci.image.manifest.v1+json")
         told = registry.platforms("dianrong/demo", image)
     assert [str(one) for one in told] == ([found] if found else [])
+
+
+IMAGE_KIND = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.mark.parametrize(
+    ("layers", "rootfs", "found"),
+    [
+        (
+            [{"size": 10}, {"size": 20}],
+            {"diff_ids": ["sha256:a", "sha256:b"]},
+            {"sha256:a": 10, "sha256:b": 20},
+        ),
+        ([{"size": 10}, {"size": "20"}], {"diff_ids": ["sha256:a", "sha256:b"]}, {"sha256:a": 10}),
+        ([{"size": 10}, "odd"], {"diff_ids": ["sha256:a", "sha256:b"]}, {"sha256:a": 10}),
+        ([{"size": 10}], {"diff_ids": ["sha256:a", "sha256:b"]}, {}),
+        ([{"size": 10}], {"diff_ids": "odd"}, {}),
+        ([{"size": 10}], None, {}),
+        (None, {"diff_ids": []}, {}),
+    ],
+)
+def test_the_layers_of_an_image_are_named_by_what_is_in_them(layers: Any, rootfs: Any, found: Any) -> None:
+    document = {"config": {"digest": DIGEST}, **({"layers": layers} if layers else {})}
+    config = httpx.Response(200, json={"rootfs": rootfs} if rootfs else {})
+    asked: list[str] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return config
+
+    with client(serve) as registry:
+        image = Manifest(json.dumps(document).encode(), IMAGE_KIND)
+        assert registry.layers("dianrong/demo", image) == found
+        registry.platforms("dianrong/demo", image)
+    assert asked == [f"/v2/dianrong/demo/blobs/{DIGEST}"]
 
 
 def test_a_broken_registry_is_quoted() -> None:

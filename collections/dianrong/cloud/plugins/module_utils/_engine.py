@@ -94,6 +94,12 @@ class Engine:
             raise
         return True
 
+    def layers(self):
+        """Return the digests of the contents of all layers that are on the host."""
+        images = self._json("GET", "/images/json", {"all": "1"})
+        inspected = (self._json("GET", "/images/{}/json".format(quote(image["Id"]))) for image in images)
+        return {layer for image in inspected for layer in (image.get("RootFS") or {}).get("Layers") or ()}
+
     def ask_registry(self, image, credentials):
         """Ask the image's registry whether this host may have it, and pull nothing; RegistryError if not."""
         path = f"/distribution/{quote(image)}/json"

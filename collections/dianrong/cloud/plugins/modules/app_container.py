@@ -25,9 +25,9 @@ options:
   state:
     description:
       - V(observed) tells what is there.
-      - V(prepared) pulls the image and checks that ports and memory are free, unless a healthy instance of
-        this revision runs already. In check mode it asks the registry, with the host's credentials, whether
-        the image could be pulled.
+      - V(prepared) pulls the image and checks that ports, memory and room for its layers are free, unless a
+        healthy instance of this revision runs already. In check mode it asks the registry, with the host's
+        credentials, whether the image could be pulled.
       - V(started) starts an instance of the revision in O(slot) and waits until it is healthy.
       - V(stopped) stops the instance in O(slot), if one runs, and keeps it for going back.
       - V(absent) removes the instance in O(slot), running or not.
@@ -49,6 +49,13 @@ options:
   image:
     description: The image by digest, C(registry:port/repository@sha256:...).
     type: str
+  layers:
+    description:
+      - The layers of O(image), as far as they are known, the digest of each one's content with the bytes
+        that are sent.
+      - Where those that are not here would not fit on the engine's disk, O(state=prepared) refuses.
+    type: dict
+    default: {}
   tag:
     description: The tag that was asked for; kept as a label.
     type: str
@@ -308,23 +315,22 @@ logs:
   elements: str
 """
 
-import errno
-import os
-import socket
-import stat
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _health, _instance, _secrets
+from ansible_collections.dianrong.cloud.plugins.module_utils import (
+    _fence,
+    _health,
+    _instance,
+    _preflight,
+    _secrets,
+)
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
-    EVERYWHERE,
     Engine,
     EngineError,
     RegistryError,
     credentials,
 )
 
-ANY = (EVERYWHERE, "::", "")
 NEEDED = {
     "observed": (),
     "prepared": ("image", "revision", "address", "spec"),
@@ -378,28 +384,19 @@ class Instances:
         """Change nothing."""
 
     def prepared(self):
-        """Pull the image and check the ports, unless there is nothing to start here."""
+        """Pull the image and check what must be free, unless there is nothing to start here."""
         if any(self.wanted(entry) and self.probe(entry) is None for entry in self.of_app()):
             return
-        self.require_disks()
+        _preflight.disks(self.params["spec"])
         running = [entry["slot"] for entry in self.of_app() if entry["status"] in _instance.LIVE]
         for slot, port in sorted(self.params["slots"].items()):
             if slot not in running:
-                self.require_free(port)
-        self.require_memory()
+                _preflight.port(self.engine, self.params["address"], port)
+        _preflight.memory((self.params["spec"].get("resources") or {}).get("memory"))
         if not self.engine.has_image(self.params["image"]):
+            _preflight.room(self.engine, self.params["layers"])
             self.changes.append("pull {}".format(self.params["image"]))
             self.pull()
-
-    def require_memory(self):
-        """Refuse where the new instance could not have what it may use while the old one still runs."""
-        limit = (self.params["spec"].get("resources") or {}).get("memory")
-        available = _instance.available_memory()
-        if limit and available is not None and available < _instance.size(limit):
-            raise InstanceError(
-                f"a new instance may use {limit} of memory next to the old one, "
-                f"and {available // 1024**2} MiB are available"
-            )
 
     def pull(self):
         """Pull the image with the host's credentials; there is no other image to fall back to.
@@ -462,8 +459,8 @@ class Instances:
         for entry in self.in_slot():
             if entry["status"] in _instance.LIVE or entry["name"] == name:
                 self.remove(entry)
-        self.require_free(self.port(self.params["slot"]))
-        self.require_disks()
+        _preflight.port(self.engine, self.params["address"], self.port(self.params["slot"]))
+        _preflight.disks(self.params["spec"])
         if not self.engine.has_image(self.params["image"]):
             self.pull()
         return self.create(name)
@@ -580,34 +577,6 @@ class Instances:
         except EngineError as error:
             return str(error)
 
-    def require_disks(self):
-        """Refuse a volume that is not mounted, which would fill the root disk, and a device that is none."""
-        for volume in self.params["spec"]["volumes"]:
-            if not os.path.ismount(volume["source"]):
-                raise InstanceError("{} is not mounted: provision this host".format(volume["source"]))
-        for device in self.params["spec"]["devices"]:
-            try:
-                mode = os.stat(device["source"]).st_mode
-            except OSError as error:
-                raise InstanceError("device {}: {}".format(device["source"], error.strerror)) from error
-            if not stat.S_ISBLK(mode):
-                raise InstanceError("{} is no block device".format(device["source"]))
-
-    def require_free(self, port):
-        """Refuse a port that somebody else has."""
-        address = self.params["address"]
-        for name, taken, number in self.engine.published():
-            if number == port and (taken == address or taken in ANY):
-                raise InstanceError(f"port {port} of {address} is taken by the container {name}")
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((address, int(port)))
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    raise InstanceError(f"port {port} of {address} is taken by another program") from error
-                raise InstanceError(f"cannot use port {port} of {address}: {error.strerror}") from error
-
     def after(self):
         """Return all instances of ours as they are now, with the health of those of this app."""
         instances = self.before if self.dry else self.get_existing()
@@ -700,6 +669,7 @@ def argument_spec():
         "env": {"type": "str", "required": True},
         "slot": {"type": "str", "choices": ["a", "b"]},
         "image": {"type": "str"},
+        "layers": {"type": "dict", "default": {}},
         "tag": {"type": "str"},
         "revision": {"type": "str"},
         "deployment": {"type": "str", "default": ""},
@@ -730,7 +700,13 @@ def main():
         after = instances.after()
     except InstanceError as error:
         module.fail_json(msg=str(error), kind=error.kind, logs=error.logs)
-    except (EngineError, _fence.FencedError, _secrets.SecretsError, OSError) as error:
+    except (
+        EngineError,
+        _fence.FencedError,
+        _preflight.RefusedError,
+        _secrets.SecretsError,
+        OSError,
+    ) as error:
         module.fail_json(msg=str(error), kind="host", logs=[])
     module.exit_json(
         changed=bool(instances.changes),

@@ -167,6 +167,7 @@ class Host:
             "slots": place.slots,
             "spec": target.spec,
             "token": self._begun.token,
+            **({"layers": target.layers} if state == "prepared" else {}),
             **(self.secrets() if state == "started" else {}),
         }
 

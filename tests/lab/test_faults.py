@@ -1,0 +1,240 @@
+"""A roll while something breaks: the engine, a host, the registry, a disk, a load balancer.
+
+After each: what the clients saw, the least that was in service, one digest or all as before, and no lock held.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.lab.rolling import (
+    FIRST,
+    HOSTS,
+    RATE,
+    SECOND,
+    Capacity,
+    Run,
+    claimed,
+    deploy,
+    drcloud,
+    host_state,
+    last,
+    needed,
+    running,
+    said,
+    steps,
+    tags,
+    under_load,
+    wait_for,
+)
+
+from drcloud.cmdb import leases
+from drcloud.cmdb.store import Store
+from drcloud.exitcodes import ExitCode
+from drcloud.lab.identity import Lab
+from drcloud.lab.load import LoadResult
+
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
+ALL_FIRST, ALL_SECOND = dict.fromkeys(HOSTS, FIRST), dict.fromkeys(HOSTS, SECOND)
+Ended = tuple[int, str]
+
+
+def roll_and(act: Callable[[str], None]) -> Ended:
+    """Roll the second release, and do something to the first host of the second batch as it is switched."""
+    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as rolling:
+        try:
+            act(wait_for(claimed, 180)[0])
+        finally:
+            out, _ = rolling.communicate(timeout=400)
+    return rolling.returncode, out
+
+
+def watched(lab: Lab, urls: list[str], act: Callable[[], Ended]) -> tuple[Ended, LoadResult]:
+    """Do something under load; the load balancers must keep what must stay in service, also meanwhile."""
+    capacity = Capacity(lab)
+    try:
+        ended, seen = under_load(urls, act)
+    finally:
+        lowest = capacity.stop()
+    print(f"least in service: {lowest}")
+    assert min(lowest.values()) >= needed(), lowest
+    assert not leases.held(Store.open())
+    return ended, seen
+
+
+def one_each(on: Run) -> bool:
+    return all(len(names) == 1 for names in running(on).values())
+
+
+def test_an_engine_that_is_killed_in_mid_switch_loses_no_request(
+    lab: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    """Live-restore keeps its containers, and systemd starts it again; the host is switched or as before."""
+
+    def kill(host: str) -> None:
+        done = on(host, "sudo systemctl kill --signal KILL docker")
+        assert done.returncode == 0, said(done)
+
+    (code, out), seen = watched(lab, urls, lambda: roll_and(kill))
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    if code == 0:
+        assert tags() == ALL_SECOND
+    else:
+        assert code == ExitCode.FAILED, out
+        assert "Traceback" not in out
+        again = deploy(SECOND)
+        assert again.returncode == 0, said(again)
+        assert tags() == ALL_SECOND
+    assert one_each(on)
+
+
+def test_a_host_that_hangs_while_it_is_switched_is_left_out_and_catches_up(
+    lab: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    """Nothing on it answers and nothing is refused either: packets go to it, and none come back."""
+    hung = []
+
+    def hang(host: str) -> None:
+        hung.append(host)
+        subprocess.run(["docker", "pause", f"{lab.name}-{host}"], check=True, capture_output=True)
+
+    try:
+        (code, out), seen = watched(lab, urls, lambda: roll_and(hang))
+    finally:
+        for host in hung:
+            subprocess.run(["docker", "unpause", f"{lab.name}-{host}"], check=True, capture_output=True)
+    [victim] = hung
+    assert code == ExitCode.UNREACHABLE, out
+    assert steps()[victim] == "unreachable"
+    # What that machine had in hand when it stopped may break, and what POSTs went to it until it was noticed.
+    assert seen.failed <= RATE, seen.errors
+    assert host_state(victim) == "quarantined"
+    healed, seen = under_load(urls, lambda: deploy(SECOND, "--limit", victim))
+    assert healed.returncode == 0, said(healed)
+    assert seen.failed == 0, seen.errors
+    rest = deploy(SECOND)
+    assert rest.returncode == 0, said(rest)
+    assert tags() == ALL_SECOND
+    assert host_state(victim) == "active"
+    assert one_each(on)
+
+
+def test_a_load_balancer_that_ends_in_mid_roll_stops_it_and_the_other_one_serves(
+    lab: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    ended = []
+
+    def end(_host: str) -> None:
+        ended.append(on("lb-02", "sudo systemctl kill --signal KILL haproxy && sudo systemctl stop haproxy"))
+
+    try:
+        (code, out), seen = under_load(urls[:1], lambda: roll_and(end))
+    finally:
+        started = on("lb-02", "sudo systemctl reset-failed haproxy; sudo systemctl start haproxy")
+    assert started.returncode == 0, said(started)
+    assert code not in (0, ExitCode.INTERNAL), out
+    assert "load balancer lb-02" in out
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert set(tags().values()) <= {FIRST, SECOND}
+    (code, out), seen = watched(lab, urls, lambda: _ended(deploy(SECOND)))
+    assert code == 0, out
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert tags() == ALL_SECOND
+    assert one_each(on)
+
+
+def _ended(done: subprocess.CompletedProcess[str]) -> Ended:
+    return done.returncode, said(done)
+
+
+@contextmanager
+def no_registry(on: Run, hosts: tuple[str, ...]) -> Iterator[None]:
+    """Keep some hosts from the registry, as if it went down after the others had pulled."""
+    rule = "OUTPUT --protocol tcp --dport 5000 --jump REJECT --reject-with tcp-reset"
+    for host in hosts:
+        done = on(host, f"sudo iptables --insert {rule}")
+        assert done.returncode == 0, said(done)
+    try:
+        yield
+    finally:
+        for host in hosts:
+            on(host, f"sudo iptables --delete {rule}")
+
+
+def forget(on: Run, hosts: tuple[str, ...]) -> None:
+    """Have some hosts pull again: no image but that which runs."""
+    for host in hosts:
+        remove = "sudo docker rm $(sudo docker ps --all --quiet --filter status=exited) 2> /dev/null"
+        on(host, f"{remove}; sudo docker image prune --all --force")
+
+
+def test_a_registry_that_goes_down_after_half_the_pulls_stops_the_roll_before_it_begins(
+    lab: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    half = HOSTS[3:]
+    forget(on, HOSTS)
+    before = running(on)
+    with no_registry(on, half):
+        (code, out), seen = watched(lab, urls, lambda: _ended(deploy(SECOND)))
+    assert code == ExitCode.FAILED, out
+    assert all(f"host {host}: " in out for host in half), out
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert running(on) == before
+    assert last().state == "failed"
+    done = deploy(SECOND)
+    assert done.returncode == 0, said(done)
+
+
+def test_a_disk_that_is_full_is_found_before_anything_is_touched(
+    lab: Lab, on: Run, urls: list[str], on_first: None
+) -> None:
+    forget(on, ("dk-05",))
+    root = on("dk-05", "sudo docker info --format '{{.DockerRootDir}}'").stdout.strip()
+    before = running(on)
+    filler = f"{root}/drc-test-filler"
+    # Sixteen MiB stay: enough for an engine to live with, and not for layers of a hundred.
+    room = f"$(( $(df --output=avail --block-size=1M {root} | tail -1) - 16 ))M"
+    filled = on("dk-05", f"sudo bash -c 'fallocate --length {room} {filler}'")
+    assert filled.returncode == 0, said(filled)
+    try:
+        (code, out), seen = watched(lab, urls, lambda: _ended(deploy(SECOND)))
+    finally:
+        on("dk-05", f"sudo rm --force {filler}")
+    assert code == ExitCode.FAILED, out
+    assert f"host dk-05: {root} has " in out, out
+    assert "MiB free, and the image needs about" in out
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert running(on) == before
+
+
+def test_two_rolls_of_some_hosts_each_that_share_one_take_turns(on: Run, on_first: None) -> None:
+    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod", "--limit"]
+    with subprocess.Popen(
+        [*command, "dk-01,dk-02"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as winner:
+        [held] = wait_for(
+            lambda: [one for one in leases.held(Store.open()) if one.name == "app:demo@prod"], 60
+        )
+        loser = deploy(SECOND, "--limit", "dk-02,dk-03")
+        out, _ = winner.communicate(timeout=300)
+    assert loser.returncode == ExitCode.LOCKED, said(loser)
+    assert f"app:demo@prod is locked by {held.holder}" in loser.stdout + loser.stderr
+    assert " since " in loser.stdout + loser.stderr
+    assert winner.returncode == 0, out
+    assert {host for host, tag in tags().items() if tag == SECOND} == {"dk-01", "dk-02"}
+
+
+def test_a_deploy_and_a_rollback_at_once_take_turns(on: Run, on_first: None) -> None:
+    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as winner:
+        wait_for(lambda: bool(leases.held(Store.open())), 60)
+        loser = drcloud("rollback", "demo", "--env", "prod")
+        out, _ = winner.communicate(timeout=300)
+    assert loser.returncode == ExitCode.LOCKED, said(loser)
+    assert winner.returncode == 0, out
+    assert tags() == ALL_SECOND

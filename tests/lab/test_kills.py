@@ -1,0 +1,236 @@
+"""A controller that is killed between any two steps of the ledger, and another one that goes on.
+
+The CMDB is locked at the moment of the kill, so the controller is just there and no further.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from tests.lab.rolling import (
+    FIRST,
+    PICKED,
+    PICKY,
+    SECOND,
+    Capacity,
+    Run,
+    containers,
+    deploy,
+    drcloud,
+    last,
+    needed,
+    said,
+    tags,
+    under_load,
+    wait_for,
+)
+
+from drcloud.cmdb import leases
+from drcloud.cmdb.base import now
+from drcloud.cmdb.operational import Deployment, Lease
+from drcloud.cmdb.store import Store
+from drcloud.lab.identity import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
+ROLLED = ("dk-01", "dk-02", "dk-03")
+Point = Callable[["Look"], object]
+
+
+class Look:
+    """The roll that is under way, as the ledger and its hosts have it."""
+
+    def __init__(self, lab: Lab, before: int) -> None:
+        self._lab = lab
+        self._before = before
+        self.row: Deployment | None = None
+
+    def again(self) -> None:
+        found = last()
+        self.row = found if found.id > self._before else None
+
+    def hosts(self, *states: str) -> list[str]:
+        """The hosts whose step is in one of these states, in order."""
+        assert self.row is not None
+        return [step.host.name for step in self.row.steps if step.state in states]
+
+    @property
+    def planned(self) -> bool:
+        assert self.row is not None
+        return "steps" in self.row.plan
+
+    @property
+    def over(self) -> bool:
+        return self.row is not None and self.row.state != "running"
+
+    def instances(self, host: str) -> list[tuple[str, str]]:
+        """Revision and state of each of the app's containers on a host, asked without SSH."""
+        ask = ["docker", "exec", f"{self._lab.name}-{host}", "docker", "ps", "--all"]
+        form = '{{.Label "com.dianrong.cloud.revision"}} {{.State}}'
+        only = ["--filter", "label=com.dianrong.cloud.app=demo", "--format", form]
+        shown = subprocess.run([*ask, *only], check=True, capture_output=True, text=True).stdout
+        return [(revision, state) for revision, state in (line.split() for line in shown.splitlines())]
+
+    def running(self, host: str) -> list[str]:
+        return [revision for revision, state in self.instances(host) if state == "running"]
+
+
+def _one(look: Look, *states: str) -> bool:
+    return len(look.hosts(*states)) == 1
+
+
+# Each is true just after a step was written, and before the next one can be.
+ROLL: dict[str, Point] = {
+    "opened": lambda look: not look.planned,
+    "planned": lambda look: look.planned and not look.hosts("claimed", "done"),
+    "first host claimed": lambda look: _one(look, "claimed") and not look.hosts("done"),
+    "new instance started": lambda look: (
+        _one(look, "claimed") and len(look.running(look.hosts("claimed")[0])) > 1
+    ),
+    "old instance stopped": lambda look: (
+        _one(look, "claimed")
+        and look.row is not None
+        and look.running(look.hosts("claimed")[0]) == [look.row.revision]
+    ),
+    "first host done": lambda look: _one(look, "done") and not look.hosts("claimed"),
+    "second batch claimed": lambda look: len(look.hosts("claimed")) > 1,
+    "one of a batch done": lambda look: len(look.hosts("done")) > 1 and look.hosts("claimed"),
+    "all done, not closed": lambda look: len(look.hosts("done")) == len(ROLLED),
+}
+BACK: dict[str, Point] = {
+    "failed, not settled": lambda look: _one(look, "reverted") and look.hosts("done"),
+    "being put back": lambda look: _one(look, "reverted") and look.hosts("claimed"),
+    "put back, not closed": lambda look: (
+        len(look.hosts("reverted")) > 1 and not look.hosts("claimed", "done")
+    ),
+}
+
+
+@contextmanager
+def locked_cmdb() -> Iterator[None]:
+    """Keep everybody from writing."""
+    path = os.environ["DRCLOUD_CMDB_URL"].removeprefix("sqlite:///")
+    connection = sqlite3.connect(path, isolation_level=None, timeout=20)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
+    """Kill the controller and all its workers at a point of the roll, and have its leases end."""
+
+    def there() -> bool:
+        look.again()
+        assert not look.over, "the roll was over before it came to that point"
+        return look.row is not None and bool(point(look))
+
+    end = time.monotonic() + 180
+    while True:
+        assert time.monotonic() < end, "the roll never came to that point"
+        if there():
+            with locked_cmdb():
+                if there():
+                    os.killpg(rolling.pid, signal.SIGKILL)
+                    rolling.wait()
+                    break
+        time.sleep(0.02)
+    holders = {held.holder for held in leases.held(Store.open())}
+    wait_for(lambda: expired(holders), 20)
+
+
+def expired(holders: set[str]) -> bool:
+    """End all leases, until the dead controller's heartbeat has ended too and renews none."""
+    with Store.open().operate() as session:
+        session.execute(update(Lease).values(expires_at=now() - timedelta(seconds=1)))
+    pattern = f"drcloud.cmdb.heartbeat ({'|'.join(holders)})"
+    heartbeats = subprocess.run(["pgrep", "--full", pattern], check=False, capture_output=True)
+    return not heartbeats.stdout and not leases.held(Store.open())
+
+
+def roll(tag: str, *hosts: str) -> subprocess.Popen[bytes]:
+    ansible = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    variables = ["-e", "app=demo", "-e", f"tag={tag}", "-e", "env=prod", "-e", f"only={','.join(hosts)}"]
+    return subprocess.Popen(
+        [*ansible, "dianrong.cloud.deploy", *variables], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def other(hosts: tuple[str, ...]) -> str:
+    """Return the release that these hosts do not run, all of them running one."""
+    if len({tags().get(host) for host in hosts}) != 1 or tags()[hosts[0]] not in (FIRST, SECOND):
+        done = deploy(FIRST, "--limit", ",".join(hosts))
+        assert done.returncode == 0, said(done)
+    return SECOND if tags()[hosts[0]] == FIRST else FIRST
+
+
+def in_order(on: Run, lab: Lab, hosts: tuple[str, ...]) -> None:
+    """One instance runs on each host, in service at both load balancers; ledger and locks are done."""
+    for host in hosts:
+        states = sorted(containers(on, host).values())
+        assert states.count("running") == 1, (host, states)
+        assert set(states) <= {"running", "exited"}, (host, states)
+    with Store.open().read() as session:
+        rows = session.scalars(select(Deployment)).all()
+        assert not [row.uid for row in rows if row.state == "running"]
+        assert not [step.host.name for step in rows[-1].steps if step.state in ("claimed", "pending")]
+    assert not leases.held(Store.open())
+    lowest = Capacity(lab)
+    time.sleep(4)
+    assert set(lowest.stop().values()) == {6}
+
+
+@pytest.mark.parametrize("name", ROLL)
+def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
+    name: str, lab: Lab, on: Run, urls: list[str]
+) -> None:
+    wanted = other(ROLLED)
+    look = Look(lab, last().id)
+    seen_capacity = Capacity(lab)
+
+    def kill_and_resume() -> subprocess.CompletedProcess[str]:
+        kill_at(ROLL[name], look, roll(wanted, *ROLLED))
+        return drcloud("deploy", "demo", "--env", "prod", "--resume")
+
+    done, seen = under_load(urls, kill_and_resume)
+    lowest = seen_capacity.stop()
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert min(lowest.values()) >= needed(), lowest
+    assert {tags()[host] for host in ROLLED} == {wanted}
+    in_order(on, lab, ROLLED)
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_going_back_goes_on_from_wherever_its_controller_was_killed(
+    name: str, lab: Lab, on: Run, urls: list[str]
+) -> None:
+    hosts = ("dk-01", PICKED)
+    before = FIRST if other(hosts) == SECOND else SECOND
+    look = Look(lab, last().id)
+    seen_capacity = Capacity(lab)
+
+    def kill_and_resume() -> subprocess.CompletedProcess[str]:
+        kill_at(BACK[name], look, roll(PICKY, *hosts))
+        return drcloud("deploy", "demo", "--env", "prod", "--resume")
+
+    done, seen = under_load(urls, kill_and_resume)
+    lowest = seen_capacity.stop()
+    assert done.returncode == 1, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert min(lowest.values()) >= needed(), lowest
+    assert last().state == "reverted"
+    assert {tags()[host] for host in hosts} == {before}
+    in_order(on, lab, hosts)
