@@ -1,6 +1,6 @@
 """A roll while something breaks: the engine, a host, the registry, a disk, a load balancer.
 
-After each: what the clients saw, the least that was in service, one digest or all as before, and no lock held.
+After each: what the clients saw, the least that was in service, one digest or all as before, no lock held.
 """
 
 from __future__ import annotations
