@@ -6,7 +6,6 @@ import fcntl
 import importlib.util
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -62,37 +61,24 @@ def past(monkeypatch):
     return past
 
 
-def ended(state, waiting=0, good=False):
+def ended(state, waiting=0):
     """A forwarder that has ended, with messages in its queue as rsyslog writes it down."""
     (state / "imjournal.state").write_text("s=1;i=500")
     if waiting:
         (state / "forward.qi").write_text(f"<OPB:1:qqueue:1:\n+iQueueSize:2:4:{waiting}:\n>End\n.\n")
         (state / "forward.00000001").write_text("messages")
-    if good:
-        (state / "stopping-connected").write_text("")
-        client.stopped("success", str(state))
 
 
 def left(state):
     return sorted(path.name for path in state.iterdir())
 
 
-@pytest.mark.parametrize("waiting", [0, 700], ids=["nothing waits", "a queue"])
-def test_after_a_good_end_nothing_is_read_again(tmp_path, past, waiting):
-    ended(tmp_path, waiting, good=True)
-    before = [name for name in left(tmp_path) if name != "stopped-cleanly"]
-    assert client.rewind(True, str(tmp_path)) == 0
-    assert (tmp_path / "imjournal.state").read_text() == "s=1;i=500"
-    assert past.asked == []
-    assert left(tmp_path) == before
-
-
-def test_the_good_end_counts_once(tmp_path, past):
-    ended(tmp_path, good=True)
-    client.rewind(True, str(tmp_path))
+def test_what_may_not_have_arrived_is_read_again(tmp_path, past):
+    ended(tmp_path)
     assert client.rewind(True, str(tmp_path)) == 0
     assert (tmp_path / "imjournal.state").read_text() == "s=1;i=500-256"
     assert past.asked == [("s=1;i=500", 256)]
+    assert left(tmp_path) == ["imjournal.state"]
 
 
 def test_the_journal_takes_the_place_of_a_queue_that_may_lack_both_its_ends(tmp_path, past):
@@ -113,71 +99,6 @@ def test_a_queue_that_the_journal_cannot_replace_stays_and_what_left_it_counts(
     assert client.rewind(complete, str(tmp_path)) == client.WINDOW
     assert (tmp_path / "imjournal.state").read_text() == "s=1;i=500-256"
     assert left(tmp_path) == ["forward.00000001", "forward.qi", "imjournal.state"]
-
-
-@pytest.mark.parametrize("result", ["signal", "core-dump", "watchdog", None])
-def test_a_bad_end_leaves_no_mark(tmp_path, result):
-    (tmp_path / "stopping-connected").write_text("")
-    client.stopped(result, str(tmp_path))
-    assert left(tmp_path) == []
-
-
-def test_an_end_without_the_log_server_is_no_good_one(tmp_path):
-    client.stopped("success", str(tmp_path))
-    assert left(tmp_path) == []
-
-
-def test_an_end_that_waited_for_the_log_server_in_vain_is_no_good_one(tmp_path):
-    (tmp_path / "stopping-connected").write_text("")
-    client.stopped("success", str(tmp_path), now=time.time() + 20)
-    assert left(tmp_path) == []
-
-
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-# Port 20514 is 5022 in the kernel's table.
-UP = "   1: 0B005A0A:9C40 1F005A0A:5022 01 00000000:00000000 00:00000000 00000000     0        0 4242 1\n"
-
-
-@pytest.mark.parametrize(
-    ("table", "heard"),
-    [
-        (HEAD + UP, True),
-        (HEAD + UP + HEAD, True),
-        (HEAD, False),
-        ("", False),
-        (HEAD + UP.replace(" 01 ", " 08 "), False),
-        (HEAD + UP.replace(" 01 ", " 02 "), False),
-        (HEAD + UP.replace("00000000:00000000 00", "00000240:00000000 00"), False),
-        (HEAD + UP + UP.replace("00000000:00000000 00", "00000240:00000000 00"), False),
-        (HEAD + UP.replace("1F005A0A:5022", "1F005A0A:0016"), False),
-        (HEAD + UP.replace("0B005A0A:9C40 1F005A0A:5022", "0B005A0A:5022 1F005A0A:9C40"), False),
-    ],
-    ids=[
-        "connected",
-        "and no IPv6",
-        "no connection",
-        "no table",
-        "the server has closed",
-        "connecting",
-        "unsent",
-        "one of two unsent",
-        "another port",
-        "its own server",
-    ],
-)
-def test_who_is_heard(table, heard):
-    assert client.heard(20514, table) is heard
-
-
-def test_the_port_is_that_of_the_forwarders_configuration(tmp_path):
-    template = (FILES.parent / "templates/client.conf.j2").read_text()
-    address, port = "{{ central_logging_server_address }}", "{{ central_logging_port }}"
-    assert address in template
-    assert port in template
-    (tmp_path / "rsyslog.conf").write_text(template.replace(address, "10.90.0.31").replace(port, "20514"))
-    (tmp_path / "tcp").write_text(HEAD + UP)
-    client.stopping(str(tmp_path), str(tmp_path / "rsyslog.conf"), [str(tmp_path / "tcp")])
-    assert (tmp_path / "stopping-connected").exists()
 
 
 def test_what_may_be_lost_counts_as_dropped(tmp_path, journal):

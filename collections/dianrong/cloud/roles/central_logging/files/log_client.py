@@ -5,12 +5,11 @@
 """What stands beside the forwarder of a host's journal: nothing it loses is lost in silence.
 
 ``before`` runs before rsyslog starts. The journal takes over its limits where they are new. What the last
-rsyslog dropped is added up, for a new one counts from zero. Unless the last one ended well, messages may be
-missing at both ends of the queue on the disk: what came after its last checkpoint, and what had left it for a
-log server that never answered. The journal has them all, so it is read again from a little before the queue's
-oldest message, and takes the queue's place: some messages are sent twice, none is lost.
-``stopping`` runs before it is told to end, and notes whether the log server hears it; ``after`` runs when it
-has ended, and notes that it ended well: only then has the log server acknowledged everything.
+rsyslog dropped is added up, for a new one counts from zero. Messages may be missing at both ends of its queue
+on the disk: what had left it and was never acknowledged (RELP keeps that in memory, and says nothing of it at
+its end), and after a crash what came since the last checkpoint. The journal has them all, so it is read again
+from a little before the queue's oldest message, and takes the queue's place: some messages are sent twice,
+none is lost.
 ``report`` runs each minute: it adds up what the full queue dropped (rsyslog's impstats) and what the journal
 suppressed by its rate limit, writes ``health.json``, and says so in the journal, which is forwarded as well.
 """
@@ -28,15 +27,8 @@ import time
 
 STATE = "/var/lib/drcloud/log-client"
 LIMITS = "/etc/systemd/journald.conf.d/drcloud.conf"
-# imjournal's place in the journal, and whether rsyslog ended well since.
+# imjournal's place in the journal.
 CURSOR = "imjournal.state"
-CLEAN = "stopped-cleanly"
-CONNECTED = "stopping-connected"
-CONFIGURATION = "/etc/drcloud/log-client/rsyslog.conf"
-SOCKETS = ("/proc/net/tcp", "/proc/net/tcp6")
-ESTABLISHED = "01"
-# With a log server that answers, an end takes no longer; librelp waits 20 seconds for one that does not.
-SECONDS_TO_END = 10
 STATS = "stats"
 HEALTH = "health.json"
 # RELP's window: so many messages may have left the queue unacknowledged (librelp's DEFAULT_WINDOW_SIZE).
@@ -67,16 +59,13 @@ def refresh(limits=LIMITS):
 
 
 def rewind(complete, state=STATE):
-    """Put the forwarder's place in the journal back unless the last one ended well; return what may be lost.
+    """Put the forwarder's place in the journal back; return how many messages may be lost, at most.
 
     ``complete``: nothing was dropped since the queue's oldest message, so all between it and the place is in
-    the queue. Then the journal takes its place. Otherwise, and where the journal does not reach back so
-    far, the queue stays, and what was on its way to the log server may be lost: so many messages at most.
+    the queue. Then the journal takes its place. Otherwise, and where the journal does not reach back so far,
+    the queue stays, and what was on its way to the log server may be lost.
     """
-    marker, cursor = os.path.join(state, CLEAN), read(os.path.join(state, CURSOR)).strip()
-    if os.path.exists(marker):
-        os.unlink(marker)
-        return 0
+    cursor = read(os.path.join(state, CURSOR)).strip()
     if not cursor:
         return 0
     waiting = in_queue(state)
@@ -86,7 +75,7 @@ def rewind(complete, state=STATE):
         found, place = earlier(cursor, REWIND)
     if place:
         write(os.path.join(state, CURSOR), place)
-        print(f"{NOTICE}rsyslog did not end well: the last {found} messages are read again")
+        print(f"{NOTICE}the last {found} messages are read again: some of them may not have arrived")
     if waiting and replaces:
         forget_queue(state)
     return WINDOW if waiting and not replaces else 0
@@ -105,34 +94,6 @@ def forget_queue(state):
     for name in os.listdir(state):
         if re.fullmatch(r"forward\.\d+", name):
             os.unlink(os.path.join(state, name))
-
-
-def stopping(state=STATE, configuration=CONFIGURATION, sockets=SOCKETS):
-    """Note whether the log server hears the forwarder, which is about to end."""
-    port = re.search(r'target="[^"]*" port="(\d+)"', read(configuration))
-    if port and heard(int(port[1]), "".join(map(read, sockets))):
-        write(os.path.join(state, CONNECTED), "")
-
-
-def heard(port, table):
-    """Return whether a connection to a port stands and all that was sent has arrived (proc_net_tcp). Pure."""
-    rows = [line.split() for line in table.splitlines()]
-    unsent = [
-        row[4].partition(":")[0]
-        for row in rows
-        if row[0] != "sl" and row[2].endswith(f":{port:04X}") and row[3] == ESTABLISHED
-    ]
-    return bool(unsent) and not any(int(number, 16) for number in unsent)
-
-
-def stopped(result, state=STATE, now=None):
-    """Note that rsyslog ended well: by systemd's ``SERVICE_RESULT``, and with a log server that answered."""
-    mark = os.path.join(state, CONNECTED)
-    with contextlib.suppress(FileNotFoundError):
-        took = (now or time.time()) - os.stat(mark).st_mtime
-        os.unlink(mark)
-        if result == "success" and took < SECONDS_TO_END:
-            write(os.path.join(state, CLEAN), "")
 
 
 @contextlib.contextmanager
@@ -333,16 +294,12 @@ def write(path, text):
 
 
 def main(command):
-    """Do one of the four."""
+    """Do one of the two."""
     if command == "before":
         refresh()
         lost = rewind(begin())
         if lost:
             missed(lost)
-    elif command == "stopping":
-        stopping()
-    elif command == "after":
-        stopped(os.environ.get("SERVICE_RESULT"))
     else:
         report()
 
