@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ansible_collections.dianrong.cloud.plugins.action import lb_member
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _locks
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _locks, _members
 from drcloud.cmdb import leases
 from drcloud.cmdb.store import Store
 from drcloud.delivery.haproxy import Server
@@ -43,7 +42,7 @@ class World:
 
 
 def applied(world):
-    return lb_member._applied(world, "demo_prod", SERVERS, BEFORE, WANTED)
+    return _members.applied(world, "demo_prod", SERVERS, BEFORE, WANTED)
 
 
 def test_all_load_balancers_are_told_and_read_back():

@@ -143,6 +143,17 @@ def in_front(pool: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str,
     }
 
 
+def of_host(host: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, dict[str, t.Any]]]:
+    """Return the pools that a host is a member of, by name and by load balancer of the inventory."""
+    variables = task_vars["hostvars"]
+    pools: dict[str, dict[str, dict[str, t.Any]]] = {}
+    for lb in sorted(task_vars["groups"].get("role_lb", [])):
+        for found in variables[lb].get("dr_lb_pools", []):
+            if any(member["host"] == host for member in found["members"]):
+                pools.setdefault(str(found["name"]), {})[str(lb)] = found
+    return pools
+
+
 def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Balancer:
     if name not in task_vars["hostvars"]:
         raise BalancerError(f"load balancer {name} is not in the inventory")

@@ -1,0 +1,130 @@
+"""``drcloud host drain``, ``quarantine``, ``decommission``: hosts out of service, for a while or for good."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from drcloud.cli import names as complete
+from drcloud.cli.playbook import print_document, run_playbook
+from drcloud.cmdb import lookup
+from drcloud.cmdb.selection import GONE
+from drcloud.cmdb.store import Store
+from drcloud.errors import InvalidInputError
+
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="HOST…", help="The hosts, by their names in the CMDB.", autocompletion=complete.of("host")
+    ),
+]
+Reason = Annotated[
+    str | None, typer.Option("--reason", help="Why; kept in the log of changes.", show_default=False)
+]
+Ticket = Annotated[str | None, typer.Option("--ticket", help="The change ticket.", show_default=False)]
+Inventory = Annotated[
+    list[str] | None, typer.Option("--inventory", "-i", help="An inventory source; default: the CMDB.")
+]
+Check = Annotated[bool, typer.Option("--check", "-C", help="Touch nothing, tell what would be.")]
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, help="Seconds for the requests that a host has to be finished.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DOCKER = "docker"
+
+
+def drain(
+    names: Names,
+    undo: Annotated[bool, typer.Option("--undo", help="Bring them back into service.")] = False,
+    reason: Reason = None,
+    ticket: Ticket = None,
+    wait: Wait = 60,
+    inventory: Inventory = None,
+    check: Check = False,
+    as_json: Json = False,
+) -> int:
+    """Take Docker hosts out of service for a while: no new requests, and those they have are finished.
+
+    Refused where too few others would stay in service. Containers run on; deploys leave the hosts out only
+    where told so. With --undo each app comes back that is up to date there.
+    """
+    variables = {"undo": undo, "drain_wait": wait}
+    return _run("drain", names, variables, reason, ticket, inventory, check=check, as_json=as_json)
+
+
+def quarantine(
+    names: Names,
+    end: Annotated[bool, typer.Option("--end", help="Trust them again.")] = False,
+    reason: Reason = None,
+    ticket: Ticket = None,
+    inventory: Inventory = None,
+    check: Check = False,
+    as_json: Json = False,
+) -> int:
+    """Take Docker hosts out of service that are not to be trusted, dead ones too, whatever is left.
+
+    Deploys leave them out. With --end each app comes back that is up to date there.
+    """
+    return _run("quarantine", names, {"end": end}, reason, ticket, inventory, check=check, as_json=as_json)
+
+
+def decommission(
+    names: Names,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: Reason = None,
+    ticket: Ticket = None,
+    wait: Wait = 60,
+    inventory: Inventory = None,
+    check: Check = False,
+    as_json: Json = False,
+) -> int:
+    """Take Docker hosts out of service for good: drained, emptied of our containers, retired in the CMDB.
+
+    Their ports and addresses are free then; their disks keep what they hold.
+    """
+    if not yes and not check:
+        typer.confirm(f"Decommission {', '.join(names)} for good?", abort=True, err=True)
+    variables = {"drain_wait": wait}
+    return _run("decommission", names, variables, reason, ticket, inventory, check=check, as_json=as_json)
+
+
+def _run(
+    playbook: str,
+    names: list[str],
+    variables: dict[str, Any],
+    reason: str | None,
+    ticket: str | None,
+    inventory: list[str] | None,
+    *,
+    check: bool,
+    as_json: bool,
+) -> int:
+    store = Store.open()
+    _require_docker_hosts(store, names)
+    given = {**variables, **({"reason": reason} if reason else {}), **({"ticket": ticket} if ticket else {})}
+    outcome = run_playbook(
+        f"dianrong.cloud.{playbook}",
+        inventory=tuple(inventory or ()),
+        extra_vars=given,
+        recorded=tuple(given),
+        limit=",".join(dict.fromkeys(names)),
+        check=check,
+        diff=check,
+        json=as_json,
+        store=store,
+    )
+    if as_json:
+        print_document(outcome.document())
+    return outcome.exit_code
+
+
+def _require_docker_hosts(store: Store, names: list[str]) -> None:
+    """Refuse what is no Docker host under management, before a playbook starts."""
+    with store.read() as session:
+        for name in names:
+            host = lookup.host(session, name)
+            if host.state == GONE:
+                raise InvalidInputError(f"host {name} is retired and not under management any more")
+            if host.role != DOCKER:
+                raise InvalidInputError(f"host {name} is of the role {host.role}: only Docker hosts run apps")

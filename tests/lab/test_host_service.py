@@ -1,0 +1,127 @@
+"""Hosts out of service and back, on real hosts under load: drained, quarantined, decommissioned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.lab.rolling import (
+    SECOND,
+    Run,
+    containers,
+    deploy,
+    drcloud,
+    host_state,
+    running,
+    said,
+    under_load,
+)
+
+from drcloud.cmdb import leases, snapshot
+from drcloud.cmdb.store import Store
+from drcloud.exitcodes import ExitCode
+from drcloud.lab.identity import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
+SHOW = (
+    "echo 'show servers state demo_prod' | sudo socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock"
+    " | grep ' {host}_'"
+)
+DRAINED, READY = {"8"}, {"0"}
+
+
+def admin(on: Run, host: str) -> set[str]:
+    """The administrative states of a host's servers at both load balancers, as HAProxy counts them."""
+    lines = [on(lb, SHOW.format(host=host)).stdout.splitlines() for lb in ("lb-01", "lb-02")]
+    assert all(len(found) == 2 for found in lines), lines
+    return {line.split()[6] for found in lines for line in found}
+
+
+def test_a_host_is_drained_misses_a_deploy_and_comes_back_with_the_next(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    before = running(on)
+    dry = drcloud("host", "drain", "dk-04", "--check")
+    assert dry.returncode == 0, said(dry)
+    assert (admin(on, "dk-04"), host_state("dk-04")) == (READY, "active")
+    done, seen = under_load(urls, lambda: drcloud("host", "drain", "dk-04", "--reason", "new memory"))
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert (admin(on, "dk-04"), host_state("dk-04")) == (DRAINED, "maintenance")
+    assert running(on) == before
+    again = drcloud("host", "drain", "dk-04", "--json")
+    assert again.returncode == 0, said(again)
+    assert '"changed": 0' in again.stdout
+
+    refused = deploy(SECOND)
+    assert refused.returncode == ExitCode.INVALID_INPUT, said(refused)
+    assert "host dk-04 is maintenance, not active" in refused.stderr
+    others = deploy(SECOND, "--limit", "dk-01,dk-02,dk-03,dk-05,dk-06")
+    assert others.returncode == 0, said(others)
+    back = drcloud("host", "drain", "dk-04", "--undo")
+    assert back.returncode == 0, said(back)
+    assert "demo_prod stays drained on dk-04: another image runs" in back.stdout
+    assert (admin(on, "dk-04"), host_state("dk-04")) == (DRAINED, "active")
+    healed, seen = under_load(urls, lambda: deploy(SECOND))
+    assert healed.returncode == 0, said(healed)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert set(seen.by_version) == {SECOND}
+    assert admin(on, "dk-04") == READY
+
+
+def test_too_many_hosts_are_not_drained_and_may_be_quarantined(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    names = ("dk-01", "dk-02", "dk-03")
+    try:
+        done, seen = under_load(urls, lambda: drcloud("host", "drain", *names))
+        assert done.returncode == ExitCode.FAILED, said(done)
+        assert "would keep 3 hosts in service without dk-03, and 4 must stay" in done.stdout
+        assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+        assert [host_state(name) for name in names] == ["maintenance", "maintenance", "active"]
+        assert admin(on, "dk-03") == READY
+        bad, seen = under_load(
+            urls, lambda: drcloud("host", "quarantine", "dk-03", "--reason", "its disk lies")
+        )
+        assert bad.returncode == 0, said(bad)
+        assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+        assert (admin(on, "dk-03"), host_state("dk-03")) == (DRAINED, "quarantined")
+    finally:
+        ended = drcloud("host", "quarantine", "dk-03", "--end")
+        back = drcloud("host", "drain", "dk-01", "dk-02", "--undo")
+    assert (ended.returncode, back.returncode) == (0, 0), said(ended) + said(back)
+    assert [host_state(name) for name in names] == ["active"] * 3
+    assert [admin(on, name) for name in names] == [READY] * 3
+    assert not leases.held(Store.open())
+
+
+@pytest.fixture
+def restored(lab: Lab, tmp_path: Path) -> Iterator[None]:
+    """The CMDB as it was, with the ledger of before: a retired host does not come back otherwise."""
+    kept = tmp_path / "cmdb.backup"
+    saved = drcloud("cmdb", "backup", str(kept))
+    assert saved.returncode == 0, said(saved)
+    yield
+    back = drcloud("cmdb", "restore", str(kept), "--yes")
+    assert back.returncode == 0, said(back)
+    healed = deploy(SECOND)
+    assert healed.returncode == 0, said(healed)
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_host_is_decommissioned(on: Run, urls: list[str], on_first: None) -> None:
+    asked = drcloud("host", "decommission", "dk-05")
+    assert asked.returncode == ExitCode.CANCELLED, said(asked)
+    done, seen = under_load(
+        urls, lambda: drcloud("host", "decommission", "dk-05", "--yes", "--reason", "end of its lease")
+    )
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert containers(on, "dk-05") == {}
+    assert host_state("dk-05") == "retired"
+    rows = snapshot.read(Store.open()).placements
+    assert all("dk-05" not in row.hosts for row in rows)
+    over = drcloud("host", "drain", "dk-05")
+    assert over.returncode == ExitCode.INVALID_INPUT, said(over)
+    assert "host dk-05 is retired" in over.stderr
