@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -146,13 +147,32 @@ def revive(lab: Lab, host: str) -> None:
     assert up.returncode == 0, said(up)
 
 
+ASK = f"echo '{haproxy.ask(POOL)}' | socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock"
+
+
+def in_service(lab: Lab) -> dict[str, int]:
+    """How many hosts each load balancer has in service now."""
+    return {lb: _count(_in(lab, lb, ASK)) for lb in LBS}
+
+
+def _in(lab: Lab, host: str, command: str) -> str:
+    """Run a command on a host of the lab without SSH, which may be what is being broken."""
+    ask = ["docker", "exec", f"{lab.name}-{host}", "bash", "-c", command]
+    return subprocess.run(ask, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def _count(answer: str) -> int:
+    return len(haproxy.hosts_in_service(haproxy.parse(POOL, answer)))
+
+
 class Capacity:
     """How many hosts each load balancer had in service, looked at over and over from start to stop."""
 
     def __init__(self, lab: Lab) -> None:
-        line = haproxy.ask(POOL)
-        once = f"echo '{line}' | socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock; echo {END}"
-        loop = f"while sleep 0.2; do {once}; done"
+        self._lab = lab
+        # It ends with its file: who runs something by `docker exec` cannot end it.
+        self._file = f"/run/drc-test-{uuid.uuid4().hex[:8]}"
+        loop = f"touch {self._file}; while [ -e {self._file} ]; do {ASK}; echo {END}; sleep 0.2; done"
         self._looks = {
             lb: subprocess.Popen(
                 ["docker", "exec", f"{lab.name}-{lb}", "bash", "-c", loop], stdout=subprocess.PIPE, text=True
@@ -162,11 +182,11 @@ class Capacity:
 
     def stop(self) -> dict[str, int]:
         """Return the lowest number at each load balancer."""
-        return {lb: self._lowest(look) for lb, look in self._looks.items()}
+        return {lb: self._lowest(lb, look) for lb, look in self._looks.items()}
 
-    def _lowest(self, look: subprocess.Popen[str]) -> int:
-        look.terminate()
+    def _lowest(self, lb: str, look: subprocess.Popen[str]) -> int:
+        _in(self._lab, lb, f"rm {self._file}")
         text, _ = look.communicate(timeout=30)
-        pools = [haproxy.parse(POOL, answer) for answer in text.split(f"{END}\n")[:-1]]
-        assert len(pools) > 10, text[-500:]
-        return min(len(haproxy.hosts_in_service(pool)) for pool in pools)
+        answers = text.split(f"{END}\n")[:-1]
+        assert len(answers) > 10, "too few looks to tell"
+        return min(_count(answer) for answer in answers)

@@ -28,6 +28,7 @@ from tests.lab.rolling import (
     containers,
     deploy,
     drcloud,
+    in_service,
     last,
     needed,
     said,
@@ -187,9 +188,7 @@ def in_order(on: Run, lab: Lab, hosts: tuple[str, ...]) -> None:
         assert not [row.uid for row in rows if row.state == "running"]
         assert not [step.host.name for step in rows[-1].steps if step.state in ("claimed", "pending")]
     assert not leases.held(Store.open())
-    lowest = Capacity(lab)
-    time.sleep(4)
-    assert set(lowest.stop().values()) == {6}
+    wait_for(lambda: set(in_service(lab).values()) == {6}, 20)
 
 
 @pytest.mark.parametrize("name", ROLL)
