@@ -292,3 +292,62 @@ def test_a_volume_and_a_device_of_the_host(app: Declared, disks: None, on: Run) 
         "demo",
         "demo",
     ]
+
+
+def hook(when: str, per: str, program: str, timeout: float = 60) -> dict[str, Any]:
+    return {"when": when, "per": per, "command": ["/usr/bin/python3", "-c", program], "timeout": timeout}
+
+
+def heard(app: Declared, word: str) -> dict[str, list[str]]:
+    """What hooks wrote on each host, as its journal has it; the journal's own look is no hook."""
+    ask = f"sudo journalctl --quiet --output cat --unit docker --grep '^{word} '"
+    return {host: app.on(host, ask).stdout.splitlines() for host in HOSTS}
+
+
+@pytest.mark.lab_slow
+def test_hooks_run_once_or_on_each_host_with_the_secrets_of_the_app(app: Declared) -> None:
+    word = f"hook{time.time_ns()}"
+    tell = f"print({word!r}, {{!r}}, len(os.environ['TOKEN']), open('/run/secrets/PASSWORD').read() != '')"
+    moments = [(when, per) for when in ("before", "after") for per in ("roll", "host")]
+    hooks = [hook(when, per, "import os; " + tell.format(f"{when}-{per}")) for when, per in moments]
+    app.apply(hooks=hooks, env={"GREETING": word})
+    done = app.deploy()
+    assert done.returncode == 0, said(done)
+    lines = heard(app, word)
+    of_first = [f"{word} {when}-{per} {len(TOKEN)} True" for when, per in moments]
+    assert sorted(lines[HOSTS[0]]) == sorted(of_first)
+    assert lines[HOSTS[1]] == [line for line in of_first if "-host" in line]
+    # A hook that is another one rolls nothing.
+    app.apply(hooks=[hook("before", "host", "raise SystemExit(3)")], env={"GREETING": word})
+    again = app.deploy()
+    assert again.returncode == 0, said(again)
+    assert "nothing to do" in again.stdout
+
+
+@pytest.mark.lab_slow
+@pytest.mark.parametrize(
+    ("when", "program", "words"),
+    [
+        ("before", "import time; time.sleep(600)", "the hook /usr/bin/python3 did not end within 2 s"),
+        (
+            "after",
+            "print('no table'); raise SystemExit(3)",
+            "the hook /usr/bin/python3 ended with exit code 3",
+        ),
+    ],
+)
+def test_a_hook_that_fails_or_hangs_takes_the_roll_back(
+    app: Declared, when: str, program: str, words: str
+) -> None:
+    app.apply(env={"GREETING": "before the hook"})
+    good_one = app.deploy()
+    assert good_one.returncode == 0, said(good_one)
+    app.apply(hooks=[hook(when, "roll", program, 2)], env={"GREETING": "never stays"})
+    done = app.deploy()
+    assert done.returncode == ExitCode.FAILED, said(done)
+    assert words in done.stdout
+    for host in HOSTS:
+        assert app.inside(host, GREETING) == "before the hook"
+        left = app.on(host, "sudo docker ps --all --quiet --filter label=com.dianrong.cloud.hook").stdout
+        assert left == ""
+    app.apply()

@@ -109,7 +109,8 @@ class Central:
             f"for name in glob.glob('{LOGS}/*/*/{CLIENT}/*.log'):\n"
             "    for line in open(name):\n"
             "        row = json.loads(line)\n"
-            "        if row.get('time', '') >= sys.argv[1]: print(json.dumps([row['time'], row['message']]))\n"
+            "        if row.get('time', '') < sys.argv[1]: continue\n"
+            "        print(json.dumps([row['time'], row['message']]))\n"
         )
         shown = self.do(SERVER, f"sudo python3 -c {shlex.quote(program)} {first}")
         return {(time, message) for time, message in map(json.loads, shown.splitlines())}

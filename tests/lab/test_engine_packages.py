@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from testinfra.host import Host as Machine
+from tests.lab.rolling import in_service, under_load
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _certificates
 from drcloud.cmdb import reading, snapshot
@@ -33,18 +34,24 @@ ROLE = f"""
         name: dianrong.cloud.docker_engine
         apply: {{become: true}}
 """
-# The distribution's package under a higher version.
+# The distribution's package under a higher version, and under one more, with an engine that does not start.
 REBUILD = f"""
 set -e; exec 3>&1 1>&2
 rm -rf {PLACE} /var/lib/apt/lists/*:{PORT}_*; mkdir {PLACE}; cd {PLACE}
 apt-get --quiet download docker.io || {{ apt-get --quiet update; apt-get --quiet download docker.io; }}
 dpkg-deb --raw-extract docker.io_*.deb tree; rm docker.io_*.deb
 sed --in-place 's/^Version: .*/&+drctest1/' tree/DEBIAN/control
-dpkg-deb -Zgzip -z1 --build tree docker.deb; rm -r tree
-{{ dpkg-deb --field docker.deb
-  echo "Filename: ./docker.deb"
-  echo "Size: $(stat --format %s docker.deb)"
-  echo "SHA256: $(sha256sum docker.deb | cut -d' ' -f1)"; }} > Packages
+dpkg-deb -Zgzip -z1 --build tree docker.deb
+sed --in-place 's/drctest1$/drctest2/' tree/DEBIAN/control
+dockerd=$(find tree -path '*bin/dockerd'); printf '#!/bin/sh\nexit 1\n' > $dockerd
+dpkg-deb -Zgzip -z1 --build tree broken.deb; rm -r tree
+for package in docker broken; do
+  dpkg-deb --field $package.deb
+  echo "Filename: ./$package.deb"
+  echo "Size: $(stat --format %s $package.deb)"
+  echo "SHA256: $(sha256sum $package.deb | cut -d' ' -f1)"
+  echo
+done > Packages
 chmod -R a+rX .
 cat Packages >&3
 """
@@ -210,6 +217,53 @@ def test_an_engine_comes_from_a_repository_at_its_pinned_version_and_goes_back(
     ):
         assert not host.file(f"/etc/apt/{path}").exists
     assert host.check_output("docker inspect --format '{{.State.Pid}}' drc-test-packages") == container
+
+
+def started(host: Machine) -> set[str]:
+    """When each container that runs was started."""
+    ask = "docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps --quiet)"
+    return set(host.check_output(ask).splitlines())
+
+
+def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
+    repository: dict[str, object],
+    container: str,
+    machine: Callable[[str], Machine],
+    engine: Play,
+    play: Play,
+    urls: list[str],
+    lab: Lab,
+    on_first: None,
+):
+    host = machine(HOST)
+    before, carried = host.package("docker.io").version, started(host)
+
+    def upgrade(version: str) -> subprocess.CompletedProcess[str]:
+        variables = {"engine_version": version, "docker_engine_repositories": [repository]}
+        return play("dianrong.cloud.upgrade_engine", "--limit", HOST, "-e", json.dumps(variables))
+
+    try:
+        done, seen = under_load(urls, lambda: upgrade(f"{before}+drctest1"))
+        assert done.returncode == 0, done.stdout
+        assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+        assert host.package("docker.io").version == f"{before}+drctest1"
+        assert started(host) == carried
+        assert set(in_service(lab).values()) == {6}
+        again = upgrade(f"{before}+drctest1")
+        assert again.returncode == 0, again.stdout
+        assert "changed=0" in again.stdout
+
+        bad, seen = under_load(urls, lambda: upgrade(f"{before}+drctest2"))
+        assert bad.returncode == 2, bad.stdout
+        assert f"{before}+drctest1 is back, and {before}+drctest2 is not: " in bad.stdout
+        assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+        assert host.package("docker.io").version == f"{before}+drctest1"
+        assert started(host) == carried
+        assert set(in_service(lab).values()) == {6}
+    finally:
+        host.run(f"apt-get --quiet --yes --allow-downgrades install docker.io={before}")
+        assert engine().returncode == 0
+    assert started(host) == carried
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 app.command()(service.drain)
 app.command()(service.quarantine)
 app.command()(service.decommission)
+app.command()(service.upgrade)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Names = Annotated[

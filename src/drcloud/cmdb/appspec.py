@@ -177,6 +177,18 @@ class Secret(Part):
     expose: Literal["file", "env"] = "file"
 
 
+class Hook(Part):
+    """A command that a roll runs in a container of the new image; ending with 0 is good.
+
+    ``timeout`` is seconds, after which it is killed and counts as failed.
+    """
+
+    when: Literal["before", "after"]
+    per: Literal["roll", "host"] = "roll"
+    command: Command
+    timeout: Seconds = 300.0
+
+
 class AppOverride(Part):
     """What an environment changes: variables, labels and secrets are merged, everything else replaces."""
 
@@ -190,6 +202,7 @@ class AppOverride(Part):
     log: Log | None = None
     labels: dict[LabelName, str] = {}
     restart: Restart | None = None
+    hooks: tuple[Hook, ...] | None = None
 
 
 MERGED = ("env", "secrets", "labels")
@@ -219,6 +232,7 @@ class AppSpec(Part):
     stop_grace: Seconds = 10.0
     # How long the first host of a roll is watched before the others follow.
     canary_watch: float = Field(0, ge=0, le=3600)
+    hooks: tuple[Hook, ...] = ()
     overrides: dict[str, AppOverride] = {}
 
     @model_validator(mode="after")

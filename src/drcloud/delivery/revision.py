@@ -15,7 +15,7 @@ from drcloud.cmdb.appspec import AppSpec
 
 # Fields of a specification that say how an image is made or filed, not how it runs.
 # Of secrets it says where they are; what they are goes in by fingerprint.
-NOT_RUNNING = frozenset({"build", "image", "tier", "canary_watch", "overrides", "secrets"})
+NOT_RUNNING = frozenset({"build", "image", "tier", "canary_watch", "hooks", "overrides", "secrets"})
 SHORT = 8
 
 

@@ -23,6 +23,8 @@ from drcloud.exitcodes import ExitCode
 
 Kind = Literal["app", "host", "registry", "balancer", "capacity"]
 Instances = Sequence[Mapping[str, Any]]
+# What is run before a host is switched, and after.
+Hooks = tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 LOOK = 0.15
 
 
@@ -55,6 +57,9 @@ class HostPort(Protocol):
 
     def remove(self, slot: str) -> Instances:
         """Remove what is in a slot."""
+
+    def hook(self, hook: Mapping[str, Any]) -> Instances:
+        """Run a command of the app and wait for its end; StepError of kind ``app`` where it fails."""
 
 
 class BalancersPort(Protocol):
@@ -111,7 +116,7 @@ class _Progress:
 
 
 class Switch:
-    """One host's step. Use ``run`` once."""
+    """One host's step. Use ``run`` once. ``hooks`` are commands of the app before and after it."""
 
     def __init__(
         self,
@@ -121,6 +126,7 @@ class Switch:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.hooks: Hooks = ((), ())
         self._order = order
         self._host = host
         self._balancers = balancers
@@ -182,13 +188,28 @@ class Switch:
         if current is not None and current.revision == self._order.revision and settled:
             self._put(current.slot, "ready")
             return self._ended("done", {"reason": "finished what an earlier roll had begun"}, current.slot)
+        self._run(self.hooks[0])
         self._begin(decision.free)
         self._join(decision.free)
         if current is not None:
             self._ask_capacity(current.slot)
             self._done.draining = current.slot
             self._vacate(current.slot, self._host.stop)
-        return self._ended("done", {"reason": "switched"}, decision.free)
+            self._done.draining = None
+        return self._after(decision.free)
+
+    def _run(self, hooks: Sequence[Mapping[str, Any]]) -> None:
+        for hook in hooks:
+            self._done.instances = tuple(self._host.hook(hook))
+
+    def _after(self, slot: str) -> Outcome:
+        """Run what follows the switch. The new instance serves by now: the roll puts back what fails here."""
+        try:
+            self._run(self.hooks[1])
+        except StepError as error:
+            detail = {"reason": str(error), "kind": error.kind, "logs": list(error.logs)}
+            return self._ended("failed", detail, slot)
+        return self._ended("done", {"reason": "switched"}, slot)
 
     def _begin(self, slot: str) -> None:
         """Start the new instance, out of service until it has proved itself."""

@@ -54,6 +54,12 @@ class Target:
     secrets: dict[str, Taken] = field(default_factory=dict)
     # What has to be pulled: the bytes of each layer by the digest of its content, where a registry was asked.
     layers: dict[str, int] = field(default_factory=dict)
+    # What is run before and after: no part of what runs, so not of the revision either.
+    hooks: tuple[dict[str, Any], ...] = ()
+
+    def hooks_of(self, when: str, per: str) -> list[dict[str, Any]]:
+        """Return the hooks of a moment, in their order."""
+        return [hook for hook in self.hooks if (hook["when"], hook["per"]) == (when, per)]
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -187,4 +193,5 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         canary_watch=spec.canary_watch,
         config_version=given.config_version,
         secrets=dict(given.secrets),
+        hooks=tuple(hook.model_dump(mode="json") for hook in spec.hooks),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -56,6 +56,10 @@ class World:
     def remove(self, slot: str) -> Sequence[dict[str, Any]]:
         self._act("remove", slot)
         self.instances = [i for i in self.instances if i["slot"] != slot]
+        return self.instances
+
+    def hook(self, hook: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        self._act("hook", " ".join(hook["command"]))
         return self.instances
 
     def _act(self, what: str, slot: str) -> None:
@@ -271,3 +275,40 @@ def test_retiring_asks_for_capacity_too(needed: int, state: str) -> None:
     world = World(instance("a"))
     assert world.switcher(min_in_service=needed).retire().state == state
     assert ("remove a" in world.story) == (state == "done")
+
+
+BEFORE, AFTER = {"command": ["migrate"], "timeout": 5}, {"command": ["warm", "up"], "timeout": 5}
+
+
+def test_hooks_run_before_anything_starts_and_after_all_is_switched() -> None:
+    world = World(instance("a"))
+    switch = world.switcher()
+    switch.hooks = [BEFORE], [AFTER]
+    outcome = switch.run()
+    assert outcome.state == "done"
+    assert (world.story[0], world.story[-1]) == ("hook migrate", "hook warm up")
+    assert world.story.index("start b") > 0
+
+
+def test_a_hook_that_fails_before_leaves_the_host_as_it_was() -> None:
+    world = World(instance("a"))
+    world.fails["hook"] = StepError("the hook migrate ended with exit code 3", "app", ["no table"])
+    switch = world.switcher()
+    switch.hooks = [BEFORE], []
+    outcome = switch.run()
+    assert (outcome.state, outcome.detail["kind"], outcome.detail["logs"]) == (
+        "reverted",
+        "app",
+        ["no table"],
+    )
+    assert world.story == ["hook migrate"]
+
+
+def test_a_hook_that_fails_after_is_a_failure_of_the_app_on_a_host_that_was_switched() -> None:
+    world = World(instance("a"))
+    world.fails["hook"] = StepError("the hook warm did not end within 5 s", "app")
+    switch = world.switcher()
+    switch.hooks = [], [AFTER]
+    outcome = switch.run()
+    assert (outcome.state, outcome.slot, outcome.detail["kind"]) == ("failed", "b", "app")
+    assert "stop a" in world.story

@@ -86,7 +86,13 @@ class ActionModule(ControllerAction):
                 drain_timeout=given["drain_timeout"],
             )
             balancers = _balancers.connect(self, target.pool, target.lbs, task_vars)
-            return Switch(order, _roll.Host(self, begun, name, task_vars), balancers).run()
+            host = _roll.Host(self, begun, name, task_vars)
+            before = target.hooks_of("before", "host")
+            if name == given["plan"]["order"][0]:
+                before = [*target.hooks_of("before", "roll"), *before]
+            switch = Switch(order, host, balancers)
+            switch.hooks = before, target.hooks_of("after", "host")
+            return switch.run()
         except DrcloudError as error:
             return Outcome("failed", None, {"reason": str(error), "kind": "balancer"}, None)
         except Exception as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _locks, _members
@@ -13,9 +14,12 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 
 try:
     from drcloud.delivery import haproxy, service
+    from drcloud.errors import LockedError
 except ImportError:
     haproxy = None  # ControllerAction says what is missing.
 
+# Seconds between two tries for a lock.
+LOOK = 0.5
 STATES = {"out": "drain", "in": "ready"}
 
 
@@ -28,13 +32,14 @@ class ActionModule(ControllerAction):
             state={"type": "str", "required": True, "choices": list(STATES)},
             force={"type": "bool", "default": False},
             wait={"type": "float", "default": 60},
+            patience={"type": "float", "default": 0},
         )
         name, state = str(task_vars["inventory_hostname"]), str(given["state"])
         standing = service.standing(open_store(), name)
         behind = {pool: words for pool, words in standing.items() if words} if state == "in" else {}
         found = _balancers.of_host(name, task_vars)
         chosen = sorted(set(found) - set(behind))
-        with self._alone(chosen, f"{state} {name}"):
+        with self._alone(chosen, f"{state} {name}", given["patience"]):
             pools = [_Pool(self, pool, found[pool], name, STATES[state], task_vars) for pool in chosen]
             if state == "out" and not given["force"]:
                 for pool in pools:
@@ -53,12 +58,27 @@ class ActionModule(ControllerAction):
         }
 
     @contextlib.contextmanager
-    def _alone(self, pools: t.Sequence[str], purpose: str) -> t.Iterator[None]:
+    def _alone(self, pools: t.Sequence[str], purpose: str, patience: float) -> t.Iterator[None]:
         """Keep rolls, and others who count on the same pools, out until this is done."""
+        end = time.monotonic() + patience
         with contextlib.ExitStack() as held:
             for pool in () if self.check_mode else pools:
-                held.enter_context(_locks.alone(open_store(), f"lb:{pool}", purpose))
+                held.enter_context(_taken(f"lb:{pool}", purpose, end))
             yield
+
+
+def _taken(name: str, purpose: str, end: float) -> t.ContextManager[None]:
+    """Return a lock that is held, tried until a moment; LockedError says who has it then."""
+    while True:
+        with contextlib.ExitStack() as trial:
+            try:
+                trial.enter_context(_locks.alone(open_store(), name, purpose))
+            except LockedError:
+                if time.monotonic() >= end:
+                    raise
+            else:
+                return trial.pop_all()
+        time.sleep(LOOK)
 
 
 class _Pool:

@@ -66,6 +66,15 @@ class Engine:
         inspected = (self.inspect(entry["Id"]) for entry in listed)
         return [container for container in inspected if container is not None]
 
+    def running(self):
+        """Return all containers that run, anybody's, inspected."""
+        inspected = (self.inspect(entry["Id"]) for entry in self._json("GET", "/containers/json"))
+        return [container for container in inspected if container is not None]
+
+    def network_list(self):
+        """Return all networks, as the engine lists them."""
+        return self._json("GET", "/networks")
+
     def published(self):
         """Return who publishes which host port: a list of (container name, address, port)."""
         return [

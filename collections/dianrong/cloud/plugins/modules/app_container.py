@@ -31,8 +31,10 @@ options:
       - V(started) starts an instance of the revision in O(slot) and waits until it is healthy.
       - V(stopped) stops the instance in O(slot), if one runs, and keeps it for going back.
       - V(absent) removes the instance in O(slot), running or not.
+      - V(hooked) runs O(hook) in a container of the image beside the instances, and waits until it has ended
+        with 0.
     type: str
-    choices: [observed, prepared, started, stopped, absent]
+    choices: [observed, prepared, started, stopped, absent, hooked]
     default: observed
   app:
     description: The app.
@@ -56,6 +58,19 @@ options:
       - Where those that are not here would not fit on the engine's disk, O(state=prepared) refuses.
     type: dict
     default: {}
+  hook:
+    description: The command of O(state=hooked).
+    type: dict
+    suboptions:
+      command:
+        description: The command and its arguments.
+        type: list
+        elements: str
+        required: true
+      timeout:
+        description: Seconds after which it is killed and counts as failed.
+        type: float
+        default: 300
   tag:
     description: The tag that was asked for; kept as a label.
     type: str
@@ -320,6 +335,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dianrong.cloud.plugins.module_utils import (
     _fence,
     _health,
+    _hook,
     _instance,
     _preflight,
     _secrets,
@@ -337,6 +353,7 @@ NEEDED = {
     "started": ("slot", "image", "tag", "revision", "address", "spec"),
     "stopped": ("slot",),
     "absent": ("slot",),
+    "hooked": ("image", "tag", "revision", "address", "spec", "hook"),
 }
 
 
@@ -438,9 +455,12 @@ class Instances:
             [message] = _secrets.hidden([str(error)], secrets)
             raise InstanceError(message, "app", logs) from error
 
-    def name(self):
+    def name(self, slot=None):
         """Return the name of the instance in question."""
-        return _instance.container_name(*(self.params[key] for key in ("app", "env", "slot", "revision")))
+        params = self.params
+        return _instance.container_name(
+            params["app"], params["env"], slot or params["slot"], params["revision"]
+        )
 
     def remove(self, entry):
         """Remove an instance and its secrets."""
@@ -540,6 +560,30 @@ class Instances:
                 self.changes.append("remove {}".format(entry["name"]))
                 if not self.dry:
                     self.remove(entry)
+
+    def hooked(self):
+        """Run a command of the app beside its instances; what it wrote is told where it fails."""
+        hook, name = self.params["hook"], self.name("hook")
+        self.changes.append("run {}".format(" ".join(hook["command"])))
+        if self.dry:
+            return
+        with self.fence():
+            if not self.engine.has_image(self.params["image"]):
+                self.pull()
+            place = _secrets.write(name, self.files) if self.files else None
+        try:
+            instance = self.payload(place)
+            mounts = [one for one in instance["HostConfig"].get("Mounts", ()) if one["Source"] == place]
+            subject = "{}@{}".format(self.params["app"], self.params["env"])
+            wanted = _hook.payload(instance, hook["command"], subject, mounts)
+            _hook.run(self.engine, name, wanted, hook["timeout"])
+        except _hook.HookError as error:
+            secrets = [*self.files.values(), *self.variables.values()]
+            logs = _secrets.hidden(error.logs, secrets)
+            [message] = _secrets.hidden([str(error)], secrets)
+            raise InstanceError("the hook {} {}".format(hook["command"][0], message), "app", logs) from error
+        finally:
+            _secrets.remove(name)
 
     def sweep(self, instances):
         """Remove what a crash left of secrets; seen again under the fence, for another may start one now."""
@@ -661,6 +705,14 @@ def spec_options():
     }
 
 
+def hook_options():
+    """Return the options of a hook."""
+    return {
+        "command": {"type": "list", "elements": "str", "required": True},
+        "timeout": {"type": "float", "default": 300},
+    }
+
+
 def argument_spec():
     """Return the options of this module."""
     return {
@@ -670,6 +722,7 @@ def argument_spec():
         "slot": {"type": "str", "choices": ["a", "b"]},
         "image": {"type": "str"},
         "layers": {"type": "dict", "default": {}},
+        "hook": {"type": "dict", "options": hook_options()},
         "tag": {"type": "str"},
         "revision": {"type": "str"},
         "deployment": {"type": "str", "default": ""},

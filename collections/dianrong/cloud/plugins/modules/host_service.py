@@ -34,6 +34,10 @@ options:
         balancer. Failing that is an error. V(0) is not to wait.
     type: float
     default: 60
+  patience:
+    description: How many seconds to wait for a lock that another has, as the next host of the same play may.
+    type: float
+    default: 0
 attributes:
   check_mode:
     description: Can run in check mode and predict changes without making them.

@@ -49,6 +49,7 @@ def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
     target = found["target"]
     target["hosts"] = {name: Place(**place) for name, place in target["hosts"].items()}
     target["lbs"] = tuple(target["lbs"])
+    target["hooks"] = tuple(target["hooks"])
     target["secrets"] = {name: Taken(**taken) for name, taken in target["secrets"].items()}
     return Begun(Target(**target), found["deployment"], found["token"], found["budget"])
 
@@ -121,6 +122,10 @@ class Host:
         """Start and wait for health."""
         return self.module("started", slot)
 
+    def hook(self, hook: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+        """Run a command of the app and wait until it has ended."""
+        return self.module("hooked", hook={name: hook[name] for name in ("command", "timeout")})
+
     def stop(self, slot: str) -> list[dict[str, t.Any]]:
         """Stop and keep."""
         return self.module("stopped", slot)
@@ -129,9 +134,9 @@ class Host:
         """Remove."""
         return self.module("absent", slot)
 
-    def module(self, state: str, slot: str | None = None) -> list[dict[str, t.Any]]:
+    def module(self, state: str, slot: str | None = None, **more: t.Any) -> list[dict[str, t.Any]]:
         """Run the module and return the instances; failures come as the errors of a switch."""
-        arguments = self.arguments(state)
+        arguments = {**self.arguments(state), **more}
         if slot is not None:
             arguments["slot"] = slot
         try:
@@ -168,7 +173,7 @@ class Host:
             "spec": target.spec,
             "token": self._begun.token,
             **({"layers": target.layers} if state == "prepared" else {}),
-            **(self.secrets() if state == "started" else {}),
+            **(self.secrets() if state in ("started", "hooked") else {}),
         }
 
     def secrets(self) -> dict[str, dict[str, str]]:
