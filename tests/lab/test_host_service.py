@@ -114,7 +114,7 @@ def restored(lab: Lab, tmp_path: Path) -> Iterator[None]:
     saved = drcloud("cmdb", "backup", str(kept))
     assert saved.returncode == 0, said(saved)
     yield
-    back = drcloud("cmdb", "restore", str(kept), "--replace")
+    back = drcloud("cmdb", "restore", str(kept), "--replace", "--yes")
     assert back.returncode == 0, said(back)
     healed = deploy(SECOND)
     assert healed.returncode == 0, said(healed)
