@@ -11,12 +11,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from sqlalchemy import select, update
 from tests.lab.rolling import (
     FIRST,
@@ -43,7 +44,7 @@ from drcloud.cmdb.operational import Deployment, Lease
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("built", "locks_are_free")]
 ROLLED = ("dk-01", "dk-02", "dk-03")
 Point = Callable[["Look"], object]
 
@@ -115,6 +116,15 @@ BACK: dict[str, Point] = {
         len(look.hosts("reverted")) > 1 and not look.hosts("claimed", "done")
     ),
 }
+
+
+# One of each kind of step: the deployment, the plan, a claim, a commit, the end.
+KINDS = ("opened", "planned", "first host claimed", "first host done", "all done, not closed")
+
+
+def points(names: Iterable[str]) -> list[ParameterSet]:
+    """Those of KINDS, and the others for the long run."""
+    return [pytest.param(name, marks=() if name in KINDS else pytest.mark.lab_slow) for name in names]
 
 
 @contextmanager
@@ -191,7 +201,7 @@ def in_order(on: Run, lab: Lab, hosts: tuple[str, ...]) -> None:
     wait_for(lambda: set(in_service(lab).values()) == {6}, 20)
 
 
-@pytest.mark.parametrize("name", ROLL)
+@pytest.mark.parametrize("name", points(ROLL))
 def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
     name: str, lab: Lab, on: Run, urls: list[str]
 ) -> None:
@@ -212,7 +222,7 @@ def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
     in_order(on, lab, ROLLED)
 
 
-@pytest.mark.parametrize("name", BACK)
+@pytest.mark.parametrize("name", points(BACK))
 def test_going_back_goes_on_from_wherever_its_controller_was_killed(
     name: str, lab: Lab, on: Run, urls: list[str]
 ) -> None:

@@ -66,9 +66,9 @@ class Plan:
 def plan(
     hosts: Sequence[Prepared], revision: str, *, batch: int, min_in_service: int, placed: int | None = None
 ) -> Plan:
-    """Return the plan that brings every host to the revision.
+    """Return the plan that brings every host to the revision; hosts that do not serve come first.
 
-    ``placed`` is how many hosts the placement has, where ``hosts`` are only some of them. Raises
+    ``placed`` is how many hosts serve or shall, where ``hosts`` are only some of them. Raises
     InvalidInputError where the placement leaves no host that may leave service: drCloud never rolls
     below ``min_in_service``.
     """
@@ -76,7 +76,11 @@ def plan(
     ready = [host for host in hosts if _is_on(host, revision)]
     first = all(host.running is None for host in todo)
     size = batch if first else _batch_size(placed or len(hosts), batch, min_in_service)
-    order = spread({host.host: host.rack for host in todo})
+    order = [
+        name
+        for healthy in (False, True)
+        for name in spread({host.host: host.rack for host in todo if host.healthy is healthy})
+    ]
     serial = batches(len(order), size)
     numbers = [number for number, count in enumerate(serial) for _ in range(count)]
     by_name = {host.host: host for host in todo}

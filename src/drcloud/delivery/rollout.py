@@ -7,7 +7,7 @@ step (``app_switch``), which claims and commits its row in the ledger.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,13 +144,29 @@ def make_plan(
         target.revision,
         batch=target.batch,
         min_in_service=target.min_in_service,
-        placed=target.placed - (len(reports) - len(here)),
+        placed=_counting(
+            target, [report.host for report in here], [report.host for report in reports], pools
+        ),
     )
     if expected is not None:
         saved.require(expected, made)
     if store is not None and begun.deployment:
         ledger.write_plan(store, begun.deployment, made)
     return made
+
+
+def _counting(
+    target: Target, rolled: Collection[str], asked: Collection[str], pools: Mapping[str, Pool]
+) -> int:
+    """Return how many hosts a batch may count on: those that are rolled, and the others that serve now.
+
+    A host that somebody drained, or that is down, holds nobody's place. Without a load balancer nobody can be
+    asked, and the placement's word is taken.
+    """
+    if not pools:
+        return target.placed - (len(asked) - len(rolled))
+    serving = frozenset.intersection(*(haproxy.hosts_in_service(pool) for pool in pools.values()))
+    return len(rolled) + len(serving.difference(asked))
 
 
 def drain_lost(begun: Begun, reports: Sequence[Report]) -> list[str]:

@@ -131,6 +131,19 @@ def test_a_host_that_a_balancer_does_not_ask_is_not_done(store: Store, begun: Be
         rollout.make_plan(store, begun, reports, {"lb-01": pool, "lb-02": {}})
 
 
+def test_a_host_that_somebody_drained_holds_nobodys_place(store: Store, begun: Begun) -> None:
+    """Of six one is drained and four must stay: one at a time, although the batch is two."""
+    some = target.find(store, "demo", "prod", ["dk-01", "dk-02", "dk-03"])
+    goal = replace(begun.target, hosts=target.target(some, "v1", DIGEST).hosts)
+    names = [f"dk-0{number}_{slot}" for number in range(1, 7) for slot in "ab"]
+    up = {name: Server(name, name.endswith("a"), "ready", 0) for name in names}
+    drained = {**up, "dk-06_a": Server("dk-06_a", True, "drain", 0)}
+    reports = [report(host, "f" * 64) for host in goal.hosts]
+    one = Begun(goal, "", 0)
+    assert rollout.make_plan(None, one, reports, {"lb-01": up, "lb-02": up}).serial == (1, 2)
+    assert rollout.make_plan(None, one, reports, {"lb-01": up, "lb-02": drained}).serial == (1, 1, 1)
+
+
 def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: Begun) -> None:
     reports = [report(host) for host in list(begun.target.hosts)[1:]]
     lost = Report("dk-01", trouble="timed out", unreachable=True)

@@ -78,3 +78,10 @@ def test_neighbours_share_a_rack_only_when_one_rack_is_left(racks: list[str]) ->
     for place, (first, second) in enumerate(itertools.pairwise(order)):
         if hosts[first] == hosts[second]:
             assert {hosts[name] for name in order[place:]} == {hosts[first]}
+
+
+def test_hosts_that_do_not_serve_come_first() -> None:
+    """Rolling them takes nothing away, and gives others room to leave."""
+    hosts = [Prepared(f"dk-0{number}", "a01", "old", healthy=number not in (4, 5)) for number in range(1, 7)]
+    made = plan(hosts, "new", batch=2, min_in_service=4)
+    assert [step.host for step in made.rolled] == ["dk-04", "dk-05", "dk-01", "dk-02", "dk-03", "dk-06"]
