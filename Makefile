@@ -67,12 +67,13 @@ sanity: venv  ## ansible-test sanity on an installed copy of the collection
 newest-core: venv  ## Unit tests with the newest ansible-core, where a Python for it is here
 	@scripts/newest-core
 
-bench: packages venv  ## What inventory, CMDB and provision cost, as ratios of one run (an hour)
+bench: packages venv  ## What inventory, CMDB, provision and roll cost, as ratios of one run (an hour)
 	@scripts/packages test
 	@$(BIN)/python tests/bench/inventory_bench.py
 	@$(BIN)/python tests/bench/cmdb_bench.py
 	@DRCLOUD_EXAMPLES=2000 $(PYTEST) -q tests/unit/inventory/test_construct_agrees.py
 	@$(BIN)/python tests/bench/provision_bench.py
+	@$(BIN)/python tests/bench/roll_bench.py
 
 bench-netbox: packages venv  ## The inventory against nb_inventory on a real NetBox (needs Python 3.12; once ten minutes)
 	@scripts/packages test netbox

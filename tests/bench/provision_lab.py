@@ -137,7 +137,7 @@ class BenchLab:
 
     def play(self, playbook: str, log: Path) -> Cost:
         """Play a playbook over new connections and return what that took."""
-        self._await_locks()
+        self.await_locks()
         with connections() as directory:
             counted = directory / "results.json"
             more = {
@@ -165,7 +165,7 @@ class BenchLab:
             client.close()
         return sum(figure["cpu_stats"]["cpu_usage"]["total_usage"] for figure in figures) / 1e9
 
-    def _await_locks(self) -> None:
+    def await_locks(self) -> None:
         """Wait until what the last run held is given back, which a process beside it does."""
         deadline = time.monotonic() + 60
         while held := leases.held(Store.open(self.lab.cmdb_url)):
