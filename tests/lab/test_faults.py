@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from tests.lab.rolling import (
@@ -32,13 +33,14 @@ from tests.lab.rolling import (
     wait_for,
 )
 
-from drcloud.cmdb import leases
+from drcloud.cmdb import leases, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
 from drcloud.lab.load import LoadResult
 
 pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
+LARGE = "t6-large"
 ALL_FIRST, ALL_SECOND = dict.fromkeys(HOSTS, FIRST), dict.fromkeys(HOSTS, SECOND)
 Ended = tuple[int, str]
 
@@ -190,24 +192,36 @@ def test_a_registry_that_goes_down_after_half_the_pulls_stops_the_roll_before_it
     assert done.returncode == 0, said(done)
 
 
+@pytest.fixture
+def large(built: None, tmp_path: Path) -> str:
+    """A release with a layer of forty MiB that nobody can make smaller."""
+    endpoint = snapshot.read(Store.open()).registries[0].endpoint
+    steps = ("USER root", "RUN head --bytes 40M /dev/urandom > /large", "USER 10001:10001")
+    text = "\n".join(("ARG BASE", "FROM ${BASE}", *steps, ""))
+    (tmp_path / "Dockerfile").write_text(text, encoding="utf-8")
+    base = f"BASE={endpoint}/dianrong/demo:{FIRST}"
+    done = drcloud("build", "demo", "--tag", LARGE, "--source", str(tmp_path), "--build-arg", base)
+    assert done.returncode == 0, said(done)
+    return LARGE
+
+
 def test_a_disk_that_is_full_is_found_before_anything_is_touched(
-    lab: Lab, on: Run, urls: list[str], on_first: None
+    lab: Lab, on: Run, urls: list[str], on_first: None, large: str
 ) -> None:
-    forget(on, ("dk-05",))
     root = on("dk-05", "sudo docker info --format '{{.DockerRootDir}}'").stdout.strip()
     before = running(on)
     filler = f"{root}/drc-test-filler"
-    # Sixteen MiB stay: enough for an engine to live with, and not for layers of a hundred.
-    room = f"$(( $(df --output=avail --block-size=1M {root} | tail -1) - 16 ))M"
+    # A hundred MiB stay: enough for an engine to live with, and for the layer too, but not while it is unpacked.
+    room = f"$(( $(df --output=avail --block-size=1M {root} | tail -1) - 100 ))M"
     filled = on("dk-05", f"sudo bash -c 'fallocate --length {room} {filler}'")
     assert filled.returncode == 0, said(filled)
     try:
-        (code, out), seen = watched(lab, urls, lambda: _ended(deploy(SECOND)))
+        (code, out), seen = watched(lab, urls, lambda: _ended(deploy(large)))
     finally:
         on("dk-05", f"sudo rm --force {filler}")
     assert code == ExitCode.FAILED, out
     assert f"host dk-05: {root} has " in out, out
-    assert "MiB free, and the image needs about" in out
+    assert "MiB free, and the image needs about 161 MiB for 41 MiB of layers" in " ".join(out.split())
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
     assert running(on) == before
 
