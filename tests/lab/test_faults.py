@@ -211,7 +211,7 @@ def test_a_disk_that_is_full_is_found_before_anything_is_touched(
     root = on("dk-05", "sudo docker info --format '{{.DockerRootDir}}'").stdout.strip()
     before = running(on)
     filler = f"{root}/drc-test-filler"
-    # A hundred MiB stay: enough for an engine to live with, and for the layer too, but not while it is unpacked.
+    # A hundred MiB stay: enough for an engine to live with and for the layer, but not while it is unpacked.
     room = f"$(( $(df --output=avail --block-size=1M {root} | tail -1) - 100 ))M"
     filled = on("dk-05", f"sudo bash -c 'fallocate --length {room} {filler}'")
     assert filled.returncode == 0, said(filled)
