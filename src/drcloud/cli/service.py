@@ -11,6 +11,7 @@ from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cmdb import lookup
 from drcloud.cmdb.selection import GONE
 from drcloud.cmdb.store import Store
+from drcloud.delivery import service
 from drcloud.errors import InvalidInputError
 
 Names = Annotated[
@@ -145,9 +146,24 @@ def _run(
         json=as_json,
         store=store,
     )
+    back = outcome.ok and not check and (variables.get("undo") or variables.get("end"))
+    behind = _behind(store, names) if back else {}
     if as_json:
-        print_document(outcome.document())
+        print_document({**outcome.document(), **({"behind": behind} if back else {})})
+    for name, pools in () if as_json else behind.items():
+        for pool, words in pools.items():
+            typer.echo(f"{pool} stays drained on {name} until a deploy brings it up to date: {words}")
     return outcome.exit_code
+
+
+def _behind(store: Store, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return what hosts that came back do not serve yet, and why."""
+    standing = {name: service.standing(store, name) for name in names}
+    return {
+        name: behind
+        for name, pools in standing.items()
+        if (behind := {pool: words for pool, words in pools.items() if words})
+    }
 
 
 def _require_docker_hosts(store: Store, names: list[str]) -> None:
