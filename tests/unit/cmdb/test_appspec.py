@@ -67,6 +67,8 @@ WHOLE: dict[str, Any] = {
     "health": {"kind": "tcp"},
     "resources": {"pids": 1},
 }
+# What a roll runs, and no part of what runs.
+HOOKS: dict[str, Any] = {"hooks": [{"when": "before", "command": ["/a"]}]}
 CHANGED: dict[str, Any] = {
     "command": ["/b"],
     "env": {"B": "2"},
@@ -78,13 +80,14 @@ CHANGED: dict[str, Any] = {
     "restart": "on-failure",
     "health": {"kind": "http"},
     "resources": {"pids": 2},
+    "hooks": [],
 }
 
 
 def test_an_environment_merges_mappings_of_its_own_and_replaces_the_rest() -> None:
     assert CHANGED.keys() == AppOverride.model_fields.keys()
-    spec = AppSpec.model_validate({**BASE, **WHOLE, "overrides": {"prod": CHANGED}})
-    assert spec.for_environment("qa") == AppSpec.model_validate({**BASE, **WHOLE})
+    spec = AppSpec.model_validate({**BASE, **WHOLE, **HOOKS, "overrides": {"prod": CHANGED}})
+    assert spec.for_environment("qa") == AppSpec.model_validate({**BASE, **WHOLE, **HOOKS})
     merged = {name: {**WHOLE[name], **CHANGED[name]} for name in ("env", "labels", "secrets")}
     assert spec.for_environment("prod") == AppSpec.model_validate({**BASE, **CHANGED, **merged})
 
@@ -95,6 +98,11 @@ def test_every_field_that_runs_makes_another_revision(name: str) -> None:
     assert revision("sha256:a", AppSpec.model_validate({**BASE, name: WHOLE[name]})) != revision(
         "sha256:a", plain
     )
+
+
+def test_a_hook_makes_no_other_revision() -> None:
+    plain, hooked = (AppSpec.model_validate({**BASE, **more}) for more in ({}, HOOKS))
+    assert revision("sha256:a", hooked) == revision("sha256:a", plain)
 
 
 def test_what_ran_before_the_new_fields_keeps_its_revision() -> None:

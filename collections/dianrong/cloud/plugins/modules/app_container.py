@@ -347,6 +347,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
     credentials,
 )
 
+# In the place of a slot.
+HOOK = "hook"
 NEEDED = {
     "observed": (),
     "prepared": ("image", "revision", "address", "spec"),
@@ -512,9 +514,12 @@ class Instances:
         marks = _instance.labels(
             params["cmdb"],
             digest=digest,
-            **{key: params[key] for key in ("app", "env", "tag", "revision", "deployment", "slot")},
+            slot=params["slot"] or HOOK,
+            **{key: params[key] for key in ("app", "env", "tag", "revision", "deployment")},
         )
-        publish = {"address": params["address"], "port": self.port(params["slot"])}
+        # A hook is no instance: nothing of it is published.
+        port = self.port(params["slot"]) if params["slot"] else 0
+        publish = {"address": params["address"], "port": port}
         given = {
             "secrets": place,
             "env": {name: content.decode("utf-8") for name, content in self.variables.items()},
@@ -563,7 +568,7 @@ class Instances:
 
     def hooked(self):
         """Run a command of the app beside its instances; what it wrote is told where it fails."""
-        hook, name = self.params["hook"], self.name("hook")
+        hook, name = self.params["hook"], self.name(HOOK)
         self.changes.append("run {}".format(" ".join(hook["command"])))
         if self.dry:
             return
