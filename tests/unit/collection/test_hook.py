@@ -74,7 +74,8 @@ def test_a_hook_is_what_an_instance_is_without_what_only_one_can_have():
         "Image": "registry.test/demo@sha256:1",
         "Env": ["A=1"],
         "Labels": {"team": "payments", "com.dianrong.cloud.hook": "demo@prod"},
-        "Cmd": ["/app/migrate", "--all"],
+        "Entrypoint": ["/app/migrate"],
+        "Cmd": ["--all"],
         "HostConfig": {"Memory": 1024, "CapDrop": ["ALL"], "Mounts": [{"Source": "/secrets"}]},
     }
     assert "PortBindings" in INSTANCE["HostConfig"]

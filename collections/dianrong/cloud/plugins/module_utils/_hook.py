@@ -34,8 +34,10 @@ def payload(instance, command, subject, secrets=()):
     if secrets:
         config["Mounts"] = list(secrets)
     own = {name: value for name, value in instance["Labels"].items() if not name.startswith(_instance.LABEL)}
-    wanted = {name: value for name, value in instance.items() if name != "ExposedPorts"}
-    return dict(wanted, Cmd=list(command), HostConfig=config, Labels=dict(own, **{MARK: subject}))
+    wanted = {name: value for name, value in instance.items() if name not in ("ExposedPorts", "Cmd")}
+    # The image's entry point starts the app: it would take the command for arguments.
+    program = {"Entrypoint": list(command[:1]), "Cmd": list(command[1:])}
+    return dict(wanted, HostConfig=config, Labels=dict(own, **{MARK: subject}), **program)
 
 
 def run(engine, name, wanted, timeout, clock=time.monotonic, sleep=time.sleep):
