@@ -13,6 +13,8 @@ DRAIN          seconds after SIGTERM in which requests in flight may finish (8)
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -31,6 +33,8 @@ PORT = int(os.environ.get("PORT", "8080"))
 BEGUN = time.monotonic()
 # Bytes of a body that are read.
 LONGEST = 1024 * 1024
+# What both ends of a websocket know (RFC 6455, 1.3).
+WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def setting(name: str, default: float = 0.0) -> float:
@@ -79,7 +83,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The endpoints: / (GET and POST) /healthz /slow?seconds=N /hold."""
+    """The endpoints: / (GET and POST) /healthz /slow?seconds=N /hold /socket."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -142,6 +146,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"slept": seconds, "version": VERSION})
         elif url.path == "/hold":
             self.hold()
+        elif url.path == "/socket":
+            self.socket()
         else:
             self.answer(404, {"error": f"no such page: {url.path}"})
 
@@ -169,6 +175,25 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"{VERSION} {time.time():.0f}\n".encode())
             self.wfile.flush()
             stopped = self.server.stopping.wait(1.0)
+
+    def socket(self) -> None:
+        """Be a websocket (RFC 6455) that tells the version twice a second until the app stops."""
+        key = self.headers.get("Sec-WebSocket-Key")
+        if self.headers.get("Upgrade", "").lower() != "websocket" or not key:
+            self.answer(400, {"error": "this is a websocket: ask for an upgrade"})
+            return
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        accepted = hashlib.sha1((key + WEBSOCKET).encode(), usedforsecurity=False).digest()
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(accepted).decode())
+        self.end_headers()
+        self.close_connection = True
+        text = VERSION.encode()
+        while not self.server.stopping.wait(0.5):
+            self.wfile.write(bytes((0x81, len(text))) + text)
+        # Going away: the client may connect again.
+        self.wfile.write(b"\x88\x02\x03\xe9")
 
     def answer(self, status: int, body: dict[str, object]) -> None:
         """Send a JSON document; while the app stops, the connection ends with it."""

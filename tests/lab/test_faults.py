@@ -38,7 +38,7 @@ from drcloud.cmdb import leases, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
-from drcloud.lab.load import LoadResult
+from drcloud.lab.load import Load, LoadResult, sockets, steady
 
 pytestmark = [pytest.mark.lab, pytest.mark.lab_slow, pytest.mark.usefixtures("built", "locks_are_free")]
 LARGE = "t6-large"
@@ -251,4 +251,23 @@ def test_a_deploy_and_a_rollback_at_once_take_turns(on: Run, on_first: None) -> 
         out, _ = winner.communicate(timeout=300)
     assert loser.returncode == ExitCode.LOCKED, said(loser)
     assert winner.returncode == 0, out
+    assert tags() == ALL_SECOND
+
+
+def test_websockets_are_cut_when_their_time_is_up_and_open_again_elsewhere(
+    lab: Lab, urls: list[str], on_first: None
+) -> None:
+    load = Load(urls, (*steady(RATE), *sockets()))
+    load.start()
+    try:
+        done = deploy(SECOND, "--drain-timeout", "3")
+    finally:
+        seen = load.stop()
+    print(
+        f"{seen.served} served, {seen.failed} failed, {seen.sockets} websockets, {seen.failed_sockets} failed"
+    )
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_sockets) == (0, 0), seen.errors
+    # Each was where it began until that host was switched.
+    assert seen.sockets >= 2 * len(urls), seen
     assert tags() == ALL_SECOND

@@ -51,6 +51,7 @@ def deploy(  # noqa: PLR0913 - the options of the command
     limit: roll.LimitOption = None,
     failure_budget: roll.BudgetOption = 0,
     canary_watch: roll.WatchOption = None,
+    drain_timeout: roll.DrainOption = None,
     inventory: roll.InventoryOption = None,
     check: roll.CheckOption = False,
     timeout: roll.TimeoutOption = None,
@@ -63,7 +64,7 @@ def deploy(  # noqa: PLR0913 - the options of the command
     """
     way = _way(app, tag, resume=resume, apply=apply)
     wish = Wish(app, env, tag or "", roll.hosts(limit), way, failure_budget, canary_watch, str(apply or ""))
-    options = roll.Options(tuple(inventory or ()), check, timeout, json, save)
+    options = roll.Options(tuple(inventory or ()), check, timeout, json, save, drain_timeout)
     return roll.run(wish, "dianrong.cloud.deploy", options)
 
 

@@ -49,6 +49,14 @@ WatchOption = Annotated[
     float | None,
     typer.Option("--canary-watch", min=0, help="Seconds that the first host is watched before the others."),
 ]
+DrainOption = Annotated[
+    float | None,
+    typer.Option(
+        "--drain-timeout",
+        min=0,
+        help="Seconds for the last request of an instance; then it is cut. Default: 30.",
+    ),
+]
 GOOD = ("succeeded", "nothing-to-do")
 
 
@@ -61,6 +69,7 @@ class Options:
     timeout: float | None = None
     json: bool = False
     save: Path | None = None
+    drain: float | None = None
 
 
 def hosts(limit: str | None) -> tuple[str, ...]:
@@ -75,7 +84,7 @@ def run(wish: Wish, playbook: str, options: Options) -> int:
     store = Store.open()
     # What is wrong with the input is said here in one sentence, before a playbook starts.
     rollout.aim(store, wish)
-    variables = _variables(wish)
+    variables = {**_variables(wish), **({} if options.drain is None else {"drain_timeout": options.drain})}
     with tempfile.TemporaryDirectory(prefix="drcloud-roll-") as directory:
         plan = (options.save or Path(directory) / "plan.json").resolve()
         outcome = run_playbook(

@@ -23,6 +23,7 @@ def rollback(  # noqa: PLR0913 - the options of the command
     limit: roll.LimitOption = None,
     failure_budget: roll.BudgetOption = 0,
     canary_watch: roll.WatchOption = None,
+    drain_timeout: roll.DrainOption = None,
     inventory: roll.InventoryOption = None,
     check: roll.CheckOption = False,
     timeout: roll.TimeoutOption = None,
@@ -34,5 +35,5 @@ def rollback(  # noqa: PLR0913 - the options of the command
     is asked: the revision comes back with the digest and the settings that it had.
     """
     wish = Wish(app, env, to or "", roll.hosts(limit), "rollback", failure_budget, canary_watch)
-    options = roll.Options(tuple(inventory or ()), check, timeout, json)
+    options = roll.Options(tuple(inventory or ()), check, timeout, json, drain=drain_timeout)
     return roll.run(wish, "dianrong.cloud.rollback", options)

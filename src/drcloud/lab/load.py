@@ -2,21 +2,30 @@
 
 One thread and one kept-alive connection per client; a request counts as failed when its answer is not
 200 or does not come. Nothing is tried twice: what the client saw is what is counted. POSTs, which a load
-balancer may not repeat either, are counted apart.
+balancer may not repeat either, are counted apart. Websockets are counted by how often one was opened: one
+that ends is opened again, and only the opening can fail.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import os
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from io import BufferedRWPair
+from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT = 10.0
+SOCKET = "websocket"
+# The first byte of a frame that is a whole text.
+TEXT = 0x81
 BODY = b"a line that is told once\n"
 
 
@@ -30,6 +39,8 @@ class LoadResult:
     by_version: dict[str, int]
     posted: int = 0
     failed_posts: int = 0
+    sockets: int = 0
+    failed_sockets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,11 @@ class Kind:
 def steady(rate: float = 50.0) -> tuple[Kind, ...]:
     """Return short GETs and nothing else."""
     return (Kind(rate=rate),)
+
+
+def sockets() -> tuple[Kind, ...]:
+    """Return one websocket for each URL, which is opened again as soon as it ends."""
+    return (Kind(SOCKET, path="socket", rate=5.0, clients=1),)
 
 
 def mixed(rate: float = 50.0) -> tuple[Kind, ...]:
@@ -71,7 +87,7 @@ class Load:
         for url, kind in clients:
             seen = _Seen(kind)
             self._seen.append(seen)
-            client = _Client(url, seen, self._stopping)
+            client = (_Socket if kind.method == SOCKET else _Client)(url, seen, self._stopping)
             self._threads.append(threading.Thread(target=client.run, daemon=True))
 
     def start(self) -> None:
@@ -86,6 +102,7 @@ class Load:
             thread.join()
         got = [seen for seen in self._seen if seen.kind.method == "GET"]
         posted = [seen for seen in self._seen if seen.kind.method == "POST"]
+        opened = [seen for seen in self._seen if seen.kind.method == SOCKET]
         versions, errors = _sum(seen.versions for seen in got), _sum(seen.errors for seen in self._seen)
         return LoadResult(
             served=versions.total(),
@@ -94,6 +111,8 @@ class Load:
             by_version=dict(versions),
             posted=sum(seen.versions.total() for seen in posted),
             failed_posts=sum(seen.errors.total() for seen in posted),
+            sockets=sum(seen.versions.total() for seen in opened),
+            failed_sockets=sum(seen.errors.total() for seen in opened),
         )
 
 
@@ -156,3 +175,44 @@ class _Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class _Socket(_Client):
+    """A websocket (RFC 6455): what it is told is read until it ends."""
+
+    def _request(self) -> None:
+        try:
+            with socket.create_connection(self._address, timeout=TIMEOUT) as connection:
+                stream = connection.makefile("rwb")
+                status = self._open(stream)
+                if status != http.client.SWITCHING_PROTOCOLS:
+                    self._seen.errors[f"{self._url}: HTTP {status}"] += 1
+                    return
+                self._seen.versions[_payload(stream).decode(errors="replace")] += 1
+                while not self._stopping.is_set() and _payload(stream):
+                    pass
+        except (OSError, ValueError) as error:
+            self._seen.errors[f"{self._url}: {type(error).__name__}: {error}"] += 1
+
+    def _open(self, stream: BufferedRWPair[Any, Any]) -> int:
+        """Ask for a websocket and return the status of the answer."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {self._path} HTTP/1.1", f"Host: {self._address[0]}", "Upgrade: websocket"]
+        lines += ["Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", "", ""]
+        stream.write("\r\n".join(lines).encode())
+        stream.flush()
+        _version, status, *_words = stream.readline().split() or (b"", b"0")
+        while stream.readline().strip():
+            pass
+        return int(status)
+
+
+def _payload(stream: BufferedRWPair[Any, Any]) -> bytes:
+    """Return what the next short frame of text says; nothing where the websocket ends."""
+    try:
+        head = stream.read(2)
+    except ConnectionError:
+        return b""
+    if len(head) < 2 or head[0] != TEXT:
+        return b""
+    return stream.read(head[1])

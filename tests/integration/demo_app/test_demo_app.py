@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from drcloud.lab.load import Load, sockets
+
 APP = Path(__file__).parents[3] / "apps" / "demo" / "app.py"
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
 
@@ -65,6 +67,27 @@ def test_a_body_is_taken_and_a_long_one_refused(start: Start) -> None:
         assert (answer.status_code, answer.json()["bytes"], answer.json()["version"]) == (200, 5, "7")
         assert client.post("/", content=iter([b"12345"])).status_code == 411
         assert client.post("/", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+
+
+def test_a_websocket_tells_the_version_and_ends_with_the_app(start: Start) -> None:
+    process, url = start()
+    ready(url)
+    load = Load([f"{url}/"], sockets())
+    load.start()
+    in_flight(url, 1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    seen = load.stop()
+    # It is opened again, and nobody is there any more.
+    assert seen.sockets == 1
+    assert all("refused" in text or "reset" in text.lower() for text in seen.errors), seen.errors
+    assert (seen.served, seen.posted) == (0, 0)
+
+
+def test_what_is_no_websocket_is_told_so(start: Start) -> None:
+    _process, url = start()
+    ready(url)
+    assert httpx.get(f"{url}/socket", verify=False).status_code == 400
 
 
 def refused(url: str) -> bool:
