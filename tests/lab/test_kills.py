@@ -6,21 +6,22 @@ The CMDB is locked at the moment of the kill, so the controller is just there an
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from _pytest.mark import ParameterSet
 from sqlalchemy import select, update
 from tests.lab.rolling import (
     FIRST,
+    HOSTS,
     PICKED,
     PICKY,
     SECOND,
@@ -140,6 +141,17 @@ def locked_cmdb() -> Iterator[None]:
         connection.close()
 
 
+def kill(rolling: subprocess.Popen[bytes]) -> None:
+    """Kill the controller with its workers, each of which has a session of its own, and what they started."""
+    controller = psutil.Process(rolling.pid)
+    controller.suspend()  # so that it starts no more of them
+    family = [controller, *controller.children(recursive=True)]
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    rolling.wait()
+
+
 def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
     """Kill the controller and all its workers at a point of the roll, and have its leases end."""
 
@@ -154,8 +166,7 @@ def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
         if there():
             with locked_cmdb():
                 if there():
-                    os.killpg(rolling.pid, signal.SIGKILL)
-                    rolling.wait()
+                    kill(rolling)
                     break
         time.sleep(0.02)
     holders = {held.holder for held in leases.held(Store.open())}
@@ -181,10 +192,15 @@ def roll(tag: str, *hosts: str) -> subprocess.Popen[bytes]:
 
 def other(hosts: tuple[str, ...]) -> str:
     """Return the release that these hosts do not run, all of them running one."""
-    if len({tags().get(host) for host in hosts}) != 1 or tags()[hosts[0]] not in (FIRST, SECOND):
+    if set(tags()) != set(HOSTS):
+        done = deploy(FIRST)
+        assert done.returncode == 0, said(done)
+    found = {tags()[host] for host in hosts}
+    if found not in ({FIRST}, {SECOND}):
         done = deploy(FIRST, "--limit", ",".join(hosts))
         assert done.returncode == 0, said(done)
-    return SECOND if tags()[hosts[0]] == FIRST else FIRST
+        return SECOND
+    return SECOND if found == {FIRST} else FIRST
 
 
 def in_order(on: Run, lab: Lab, hosts: tuple[str, ...]) -> None:

@@ -1,9 +1,9 @@
 """Keep leases alive exactly as long as the controller that took them lives.
 
 Run as ``python -m drcloud.cmdb.heartbeat HOLDER PID SECONDS [give-back]``. It ends with the process it
-watches (pid and start time, so that a reused pid does not keep a dead controller's lock), and when its
-leases are gone. After a killed controller nobody renews, and the lock is free again within SECONDS. With
-``give-back`` the leases are released at the end, when no worker of the controller acts any more either.
+watches (pid and start time, so that a reused pid does not keep a dead controller's lock) and the workers that
+this one leaves behind, and when its leases are gone. Then nobody renews, and the lock is free again within
+SECONDS. With ``give-back`` the leases are released at that end.
 """
 
 from __future__ import annotations
@@ -83,16 +83,17 @@ def _stat(pid: int) -> list[str]:
 
 
 def beat(store: Store, holder: str, pid: int, ttl: timedelta = TTL, *, give_back: bool = False) -> None:
-    """Renew until the process or the leases are gone; with ``give_back`` release them then.
+    """Renew until the process, its workers or the leases are gone; with ``give_back`` release them then.
 
-    Workers that a killed controller left behind still act on hosts: what is given back waits for them.
+    Workers that a killed controller left behind still act on hosts and load balancers, some for longer than a
+    lease lasts: nobody else may begin before they have ended.
     """
     birth = started_at(pid)
     alive = {} if birth is None else {pid: birth}
     due = time.monotonic()
     while alive:
         # Workers first: whoever sees the leases renewed can rely on it that these are waited for.
-        if give_back and pid in alive:
+        if pid in alive:
             alive |= children(pid)
             alive.pop(os.getpid(), None)
         if time.monotonic() >= due:
