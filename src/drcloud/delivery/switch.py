@@ -68,8 +68,8 @@ class BalancersPort(Protocol):
     def pools(self) -> dict[str, Pool]:
         """Return what each load balancer says now."""
 
-    def tell(self, lines: Sequence[str]) -> None:
-        """Send lines to every load balancer."""
+    def tell(self, lines: Sequence[str]) -> dict[str, Pool]:
+        """Send lines to every load balancer and return what each says then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ class Order:
     """What one host's step needs to know. ``instances`` are all on the host, of other apps too.
 
     With ``keep`` an instance of the revision that runs already is given its traffic and nothing else is
-    done: going back must not replace what never left.
+    done: going back must not replace what never left. ``pools`` is what the load balancers said a moment
+    ago, where they were asked already.
     """
 
     host: str
@@ -92,6 +93,7 @@ class Order:
     drain_timeout: float = 30.0
     join_timeout: float = 20.0
     keep: bool = False
+    pools: Mapping[str, Pool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Switch:
         ]
         try:
             for slot in running:
-                self._ask_capacity(slot)
+                self._require_capacity(slot, self._balancers.pools())
                 self._done.draining = slot
                 self._vacate(slot, self._host.remove)
                 self._done.draining = None
@@ -170,9 +172,10 @@ class Switch:
         return self._ended("done", {"reason": "retired" if running else "nothing ran"}, None)
 
     def _decide(self) -> Decision:
+        pools = self._balancers.pools() if self._order.pools is None else self._order.pools
         serving = [
             slot_of(server)
-            for pool in self._balancers.pools().values()
+            for pool in pools.values()
             for server in pool.values()
             if server.host == self._order.host and server.in_service
         ]
@@ -190,9 +193,9 @@ class Switch:
             return self._ended("done", {"reason": "finished what an earlier roll had begun"}, current.slot)
         self._run(self.hooks[0])
         self._begin(decision.free)
-        self._join(decision.free)
+        pools = self._join(decision.free)
         if current is not None:
-            self._ask_capacity(current.slot)
+            self._require_capacity(current.slot, pools)
             self._done.draining = current.slot
             self._vacate(current.slot, self._host.stop)
             self._done.draining = None
@@ -220,8 +223,8 @@ class Switch:
         self._done.instances = tuple(self._host.start(slot))
         self._done.times["healthy"] = self._clock() - with_start
 
-    def _join(self, slot: str) -> None:
-        """Wait for every balancer's own checks, then let the new instance take requests."""
+    def _join(self, slot: str) -> dict[str, Pool]:
+        """Wait for every balancer's own checks, let the new instance take requests; return what they say."""
         name = self._server(slot)
         began = self._clock()
         self._wait(
@@ -230,12 +233,12 @@ class Switch:
             self._order.join_timeout,
             "does not pass the health check of load balancer",
         )
-        self._put(slot, "ready")
+        pools = self._put(slot, "ready")
         self._done.times["joined"] = self._clock() - began
+        return pools
 
-    def _ask_capacity(self, slot: str) -> None:
-        """Ask every balancer whether enough hosts stay; a host that serves nothing takes nothing away."""
-        pools = self._balancers.pools()
+    def _require_capacity(self, slot: str, pools: Mapping[str, Pool]) -> None:
+        """See that enough hosts stay at every balancer; a host that serves nothing takes nothing away."""
         name = self._server(slot)
         if not any(pool[name].in_service for pool in pools.values() if name in pool):
             return
@@ -250,8 +253,7 @@ class Switch:
     def _vacate(self, slot: str, leave: Callable[[str], Instances]) -> None:
         """Take a slot out of every balancer, wait for its last request, and end its instance."""
         began = self._clock()
-        self._put(slot, "drain")
-        cut = self._wait_idle(slot)
+        cut = self._wait_idle(slot, self._put(slot, "drain"))
         self._done.times["drained"] = self._clock() - began
         if cut:
             self._done.times["cut_sessions"] = cut
@@ -265,15 +267,16 @@ class Switch:
             [haproxy.down(self._order.pool, name), haproxy.put(self._order.pool, name, "ready")]
         )
 
-    def _put(self, slot: str, state: haproxy.AdminState) -> None:
-        """Set a slot's administrative state at every balancer, and read it back."""
+    def _put(self, slot: str, state: haproxy.AdminState) -> dict[str, Pool]:
+        """Set a slot's administrative state at every balancer, and read it back; return what they say."""
         name = self._server(slot)
-        self._balancers.tell([haproxy.put(self._order.pool, name, state)])
-        for lb, pool in self._balancers.pools().items():
+        pools = self._balancers.tell([haproxy.put(self._order.pool, name, state)])
+        for lb, pool in pools.items():
             server = pool.get(name)
             if server is None or server.admin != state:
                 found = server.admin if server else "unknown"
                 raise BalancerError(f"load balancer {lb} was told to {state} {name}, but says {found}")
+        return pools
 
     def _wait(self, good: Callable[[Server], bool], name: str, seconds: float, complaint: str) -> None:
         end = self._clock() + seconds
@@ -285,15 +288,16 @@ class Switch:
                 raise StepError(f"{name} {complaint} {' and '.join(bad)} within {seconds:.0f} s", "app")
             self._sleep(LOOK)
 
-    def _wait_idle(self, slot: str) -> int:
+    def _wait_idle(self, slot: str, pools: Mapping[str, Pool]) -> int:
         """Wait until no request is left on a slot; return how many are cut off when time is up."""
         name = self._server(slot)
         end = self._clock() + self._order.drain_timeout
         while True:
-            left = sum(pool[name].sessions for pool in self._balancers.pools().values() if name in pool)
+            left = sum(pool[name].sessions for pool in pools.values() if name in pool)
             if not left or self._clock() >= end:
                 return left
             self._sleep(LOOK)
+            pools = self._balancers.pools()
 
     def _retreat(self, decision: Decision | None, *, host_answers: bool) -> bool:
         """Put the old instance back and the new one away, as far as that can be done; tell if it serves."""
@@ -324,7 +328,7 @@ class Switch:
 
     def _take_away(self, slot: str) -> None:
         if self._done.started is not None:
-            self._wait_idle(slot)
+            self._wait_idle(slot, self._balancers.pools())
             self._done.instances = tuple(self._host.remove(slot))
 
     def _serves(self, slot: str) -> bool:
@@ -335,7 +339,7 @@ class Switch:
             return True  # nobody stopped it; what the balancers think of it cannot be asked
         return all(pool[name].in_service for pool in pools.values() if name in pool)
 
-    def _try(self, act: Callable[[], None]) -> bool:
+    def _try(self, act: Callable[[], object]) -> bool:
         try:
             act()
         except (StepError, UnreachableError):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers
 from drcloud.delivery.switch import BalancerError
+
+RECORDED = Path(__file__).parents[1] / "delivery/recorded"
 
 
 class Connection:
@@ -31,7 +36,7 @@ def test_a_question_and_a_change_go_to_the_script_of_the_role():
     told = balancer(out="BECOME-SUCCESS-abc\n1\n# be_id\n")
     assert told.ask("show servers state demo_prod") == "1\n# be_id"
     silent = balancer(out="\n\n")
-    silent.change(["set server p/a state drain", "set server p/b state drain"])
+    assert silent.change(["set server p/a state drain", "set server p/b state drain"]) == ""
     assert told._connection.asked == [
         ("/usr/local/lib/drcloud/haproxy-say ask", "show servers state demo_prod\n")
     ]
@@ -56,6 +61,33 @@ def test_a_question_and_a_change_go_to_the_script_of_the_role():
 def test_what_goes_wrong_is_one_sentence(said, sentence):
     with pytest.raises(BalancerError, match=sentence):
         balancer(**said).change(["set server p/a state drain"])
+
+
+def test_a_question_may_come_with_a_change():
+    both = balancer(out="\n\n# asked\n1\n# be_id\n")
+    assert both.change(["set server p/a state drain"], "show servers state p") == "1\n# be_id"
+    assert both._connection.asked == [
+        ("/usr/local/lib/drcloud/haproxy-say change", "set server p/a state drain\nshow servers state p\n")
+    ]
+    with pytest.raises(BalancerError, match=r"lb-01: No such server\."):
+        balancer(out="No such server.\n\n# asked\n1\n").change(["set server p/x state drain"], "show")
+    with pytest.raises(BalancerError, match=r"lb-01 has an older .*haproxy-say: provision it first"):
+        balancer(out="\n").change(["set server p/a state drain"], "show")
+
+
+def test_all_load_balancers_are_asked_at_the_same_time():
+    """Each answers only when the other one was asked too; asked in turns, the first would wait in vain."""
+    together = threading.Barrier(2, timeout=20)
+
+    class Waiting(Connection):
+        def exec_command(self, command, in_data, sudoable):
+            together.wait()
+            return super().exec_command(command, in_data, sudoable)
+
+    said = (RECORDED / "pool-2.6.txt").read_text()
+    lbs = [_balancers.Balancer(name, Waiting(out=said), None) for name in ("lb-01", "lb-02")]
+    found = _balancers.Balancers("demo_prod", lbs).pools()
+    assert [(lb, len(pool)) for lb, pool in found.items()] == [("lb-01", 12), ("lb-02", 12)]
 
 
 def test_all_are_told_before_the_first_failure_is_raised():

@@ -9,7 +9,7 @@ import time
 import traceback
 import typing as t
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
@@ -39,58 +39,48 @@ class ActionModule(ControllerAction):
         if self.check_mode:
             return {"changed": True, "step": "would be rolled"}
         store = open_store()
+        front = _roll.Front(self, begun, task_vars)
         if _roll.stopped_by(store, begun) is None:
-            _roll.record_fallen(self, store, begun, task_vars)
+            _roll.record_fallen(store, begun, front.seen())
         bad = _roll.stopped_by(store, begun)
         if bad is not None:
             return {"changed": False, "step": "skipped", "reason": f"the roll stopped at {bad.host}"}
         try:
             ledger.claim(store, begun.deployment, name, begun.token)
-            outcome = self._switch(store, begun, name, _roll.plain(given), task_vars)
+            outcome = self._switch(begun, name, _roll.plain(given), front, task_vars)
             ledger.commit(
                 store, begun.deployment, name, begun.token, outcome.state, outcome.detail, outcome.slot
             )
             if outcome.instances is not None:
                 observe.record(store, name, outcome.instances, "deploy")
             if outcome.state == "done" and name == given["plan"]["order"][0]:
-                self._watch(store, begun, name, task_vars)
+                self._watch(store, begun, front, name, task_vars)
         except DrcloudError as error:
             return {"changed": True, "step": "failed", "reason": str(error)}
         return {"changed": True, "step": outcome.state, "slot": outcome.slot, **outcome.detail}
 
-    def _watch(self, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> None:
+    def _watch(
+        self, store: t.Any, begun: t.Any, front: t.Any, name: str, task_vars: dict[str, t.Any]
+    ) -> None:
         """Watch the first host before the others follow; what goes wrong is in the ledger, and stops them."""
         seconds = begun.target.canary_watch
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not _roll.record_fallen(self, store, begun, task_vars):
+        while time.monotonic() < end and not _roll.record_fallen(store, begun, front.seen()):
             time.sleep(min(WATCH, max(0.0, end - time.monotonic())))
         if seconds and _roll.stopped_by(store, begun) is None:
             _roll.verify(self, store, begun, name, task_vars)
 
     def _switch(
-        self, store: t.Any, begun: t.Any, name: str, given: dict[str, t.Any], task_vars: dict[str, t.Any]
+        self, begun: t.Any, name: str, given: dict[str, t.Any], front: t.Any, task_vars: dict[str, t.Any]
     ) -> t.Any:
         """Switch, and turn a bug into a failed step: the roll must come to its end."""
         target = begun.target
         try:
-            order = Order(
-                host=name,
-                app=target.app,
-                env=target.env,
-                revision=target.revision,
-                pool=target.pool,
-                instances=tuple(_roll.plain(task_vars["dr_prepared"])["instances"]),
-                batch=tuple(given["plan"]["batches"][name]),
-                min_in_service=target.min_in_service,
-                stable=given["plan"]["stable"],
-                drain_timeout=given["drain_timeout"],
-            )
-            balancers = _balancers.connect(self, target.pool, target.lbs, task_vars)
-            host = _roll.Host(self, begun, name, task_vars)
+            order = _order(target, name, given, front.last, task_vars)
             before = target.hooks_of("before", "host")
             if name == given["plan"]["order"][0]:
                 before = [*target.hooks_of("before", "roll"), *before]
-            switch = Switch(order, host, balancers)
+            switch = Switch(order, _roll.Host(self, begun, name, task_vars), front.balancers)
             switch.hooks = before, target.hooks_of("after", "host")
             return switch.run()
         except DrcloudError as error:
@@ -102,3 +92,22 @@ class ActionModule(ControllerAction):
                 "trace": traceback.format_exc().splitlines()[-12:],
             }
             return Outcome("failed", None, detail, None)
+
+
+def _order(
+    target: t.Any, name: str, given: dict[str, t.Any], pools: t.Any, task_vars: dict[str, t.Any]
+) -> t.Any:
+    """Return what the switch of a host needs to know."""
+    return Order(
+        host=name,
+        app=target.app,
+        env=target.env,
+        revision=target.revision,
+        pool=target.pool,
+        instances=tuple(_roll.plain(task_vars["dr_prepared"])["instances"]),
+        batch=tuple(given["plan"]["batches"][name]),
+        min_in_service=target.min_in_service,
+        stable=given["plan"]["stable"],
+        drain_timeout=given["drain_timeout"],
+        pools=pools,
+    )

@@ -97,7 +97,7 @@ class ActionModule(ControllerAction):
         store = open_store()
         if any(step.state == "done" for step in ledger.steps(store, begun.deployment)):
             # The hosts themselves just said that all is well there.
-            _roll.record_fallen(self, store, begun, task_vars, "balancer")
+            _roll.record_fallen(store, begun, _roll.Front(self, begun, task_vars).seen(), "balancer")
         back = rollout.way_back(store, begun)
         return {
             "back": {host: _roll.document(one) for host, one in back.items()},

@@ -4,13 +4,15 @@
 """Load balancers from inside an action: one line to the admin socket costs one SSH round trip.
 
 A module on a delegated host costs a quarter of a second, and a roll asks the load balancers dozens of times.
-So the action opens a connection to each of them with Ansible's own connection and become plugins.
+So the action opens a connection to each of them with Ansible's own connection and become plugins, and asks
+all of them at the same time: most of a round trip is waiting.
 """
 
 from __future__ import annotations
 
 import os
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
@@ -27,6 +29,8 @@ SAY = "/usr/local/lib/drcloud/haproxy-say"
 PAGE = "/usr/local/lib/drcloud/haproxy-maintenance"
 # What a shell returns for a command that is not there.
 NOT_FOUND = 127
+# What the script says between the answers to changes and the answer to the question that came with them.
+ASKED = "# asked"
 
 
 class Balancer:
@@ -41,12 +45,19 @@ class Balancer:
         """Return the answer to a line, also that of processes which a reload replaced."""
         return self._run(f"{SAY} ask", line)
 
-    def change(self, lines: t.Sequence[str]) -> None:
-        """Send lines that change something; it is kept on the load balancer's disk before this returns."""
+    def change(self, lines: t.Sequence[str], question: str = "") -> str:
+        """Send lines that change something, and return the answer to a question that is asked right after.
+
+        The change is kept on the load balancer's disk before this returns.
+        """
+        said = self._run(f"{SAY} change", "\n".join(["; ".join(lines), *([question] if question else [])]))
+        told, asked, answer = said.partition(f"{ASKED}\n")
         # HAProxy answers a command that worked with an empty line.
-        words = " ".join(self._run(f"{SAY} change", "; ".join(lines)).split())
-        if words:
+        if words := " ".join(told.split()):
             raise BalancerError(f"load balancer {self.name}: {_short(words)}")
+        if question and not asked:
+            raise BalancerError(f"load balancer {self.name} has an older {SAY}: provision it first")
+        return answer
 
     def page(self, verb: str, pool: str) -> t.Any:
         """Put a pool into maintenance (C(on)), back (C(off)) or only C(ask); return what it does then."""
@@ -82,47 +93,47 @@ class Balancers:
 
     def pools(self) -> dict[str, t.Any]:
         """Return what each load balancer says of the pool."""
-        return {balancer.name: self._ask(balancer) for balancer in self._balancers}
+        return _all(*self.each(self._ask))
 
     def answers(self) -> dict[str, t.Any]:
         """Return what each load balancer says of the pool, or the BalancerError of one that does not."""
-        found: dict[str, t.Any] = {}
-        for balancer in self._balancers:
-            try:
-                found[balancer.name] = self._ask(balancer)
-            except BalancerError as error:
-                found[balancer.name] = error
-        return found
+        found, failures = self.each(self._ask)
+        return {**found, **failures}
 
-    def tell(self, lines: t.Sequence[str]) -> None:
-        """Send lines to every load balancer; all of them are told before the first failure is raised."""
-        for error in self.tell_each({balancer.name: lines for balancer in self._balancers}).values():
-            raise error
+    def tell(self, lines: t.Sequence[str]) -> dict[str, t.Any]:
+        """Send lines to every load balancer and return what each says of the pool then.
+
+        All of them are told before the first failure is raised.
+        """
+        question = haproxy.ask(self._pool)
+        return _all(*self.each(lambda one: self._parsed(one, one.change(lines, question))))
 
     def tell_each(self, lines: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
         """Send each load balancer its lines; return the BalancerError of those that did not take them."""
-        failures: dict[str, t.Any] = {}
-        for balancer in self._balancers:
-            try:
-                balancer.change(lines[balancer.name])
-            except BalancerError as error:
-                failures[balancer.name] = error
-        return failures
+        return self.each(lambda balancer: balancer.change(lines[balancer.name]))[1]
 
     def each(self, act: t.Callable[[Balancer], t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-        """Do something with every load balancer; return the answers, and the errors of who gave none."""
+        """Do something with every load balancer at once; return the answers, and the errors of who gave none.
+
+        Each has a connection of its own, so that threads do not meet.
+        """
         found: dict[str, t.Any] = {}
         failures: dict[str, t.Any] = {}
-        for balancer in self._balancers:
-            try:
-                found[balancer.name] = act(balancer)
-            except BalancerError as error:
-                failures[balancer.name] = error
+        with ThreadPoolExecutor(max_workers=max(1, len(self._balancers))) as threads:
+            begun = [(balancer.name, threads.submit(act, balancer)) for balancer in self._balancers]
+            for name, answer in begun:
+                try:
+                    found[name] = answer.result()
+                except BalancerError as error:
+                    failures[name] = error
         return found, failures
 
     def _ask(self, balancer: Balancer) -> t.Any:
+        return self._parsed(balancer, balancer.ask(haproxy.ask(self._pool)))
+
+    def _parsed(self, balancer: Balancer, answer: str) -> t.Any:
         try:
-            return haproxy.parse(self._pool, balancer.ask(haproxy.ask(self._pool)))
+            return haproxy.parse(self._pool, answer)
         except ValueError as error:
             raise BalancerError(f"load balancer {balancer.name}: {error}") from error
 
@@ -191,6 +202,13 @@ def _options(kind: str, plugin: t.Any, variables: t.Mapping[str, t.Any]) -> dict
         for name in C.config.get_plugin_vars(kind, plugin._load_name)
         if name in variables
     }
+
+
+def _all(found: dict[str, t.Any], failures: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the answers, or raise the first failure."""
+    for error in failures.values():
+        raise error
+    return found
 
 
 def _short(text: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import typing as t
 
@@ -59,17 +60,36 @@ def stopped_by(store: t.Any, begun: t.Any) -> t.Any:
     return verdict.stopped_by(ledger.steps(store, begun.deployment), begun.budget)
 
 
-def record_fallen(
-    action: t.Any, store: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any], kind: str = "app"
-) -> list[str]:
+class Front:
+    """The load balancers of a roll: found and connected at the first question, and once.
+
+    ``last`` is what all of them said last, or None.
+    """
+
+    def __init__(self, action: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any]) -> None:
+        self._given = action, begun.target.pool, begun.target.lbs, task_vars
+        self.last: dict[str, t.Any] | None = None
+
+    @functools.cached_property
+    def balancers(self) -> t.Any:
+        """Return them; BalancerError where one is not in the inventory."""
+        return _balancers.connect(*self._given)
+
+    def seen(self) -> dict[str, t.Any] | None:
+        """Return what all of them say now, or None where one is silent."""
+        try:
+            self.last = self.balancers.pools()
+        except StepError:
+            self.last = None
+        return self.last
+
+
+def record_fallen(store: t.Any, begun: t.Any, pools: t.Any, kind: str = "app") -> list[str]:
     """Record which hosts were switched and no longer serve; a load balancer that is silent tells of none.
 
     The app is taken for the cause until the host itself was asked.
     """
-    target = begun.target
-    try:
-        pools = _balancers.connect(action, target.pool, target.lbs, task_vars).pools()
-    except StepError:
+    if pools is None:
         return []
     found = rollout.fallen(begun, ledger.steps(store, begun.deployment), pools)
     for host, reason in found.items():
