@@ -135,6 +135,14 @@ def spread(racks: Mapping[str, str | None]) -> list[str]:
     return order
 
 
+def first_of_racks(racks: Mapping[str, str | None]) -> list[str]:
+    """Return the first host of each rack; hosts of which no rack is known count as one rack."""
+    first: dict[str | None, str] = {}
+    for host, rack in racks.items():
+        first.setdefault(rack, host)
+    return list(first.values())
+
+
 def batches(count: int, size: int) -> tuple[int, ...]:
     """Return the sizes of the batches: one host first, then ``size`` at a time."""
     if count == 0:

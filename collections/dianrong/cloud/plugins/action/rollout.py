@@ -15,6 +15,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 
 try:
     from drcloud.delivery import ledger, rollout, saved
+    from drcloud.delivery.plan import first_of_racks
     from drcloud.delivery.wish import Wish
     from drcloud.errors import DrcloudError, InvalidInputError
 except ImportError:
@@ -60,6 +61,7 @@ class ActionModule(ControllerAction):
         return {
             "rollout": _roll.document(begun),
             "hosts": list(target.hosts),
+            "first": first_of_racks({name: place.rack for name, place in target.hosts.items()}),
             "msg": f"{target.app} {target.tag} in {target.env} is {target.digest}",
         }
 

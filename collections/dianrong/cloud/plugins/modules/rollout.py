@@ -121,6 +121,11 @@ hosts:
   returned: when O(state=begun)
   type: list
   elements: str
+first:
+  description: One host of each rack, to pull before the others do.
+  returned: when O(state=begun)
+  type: list
+  elements: str
 order:
   description: The hosts that have something to do, in their order.
   returned: when O(state=planned) or O(state=settled)
