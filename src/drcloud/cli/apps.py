@@ -22,6 +22,7 @@ from drcloud.cmdb.appcard import AppCard, ChannelCard
 from drcloud.cmdb.entries import Entry
 from drcloud.cmdb.plan import Change
 from drcloud.cmdb.store import Store
+from drcloud.delivery import takeover as taking
 from drcloud.errors import InvalidInputError
 from drcloud.exitcodes import ExitCode
 
@@ -183,6 +184,47 @@ def assign(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
         dry_run=check,
     )
     tell(outcome.changes, check=check, as_json=as_json, nothing=f"{name} is placed like that in {env}")
+
+
+@app.command()
+def takeover(
+    name: Name,
+    env: Env,
+    containers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="HOST=CONTAINER…", help="What the app has already, as on web-07=shop. With --end: HOST…"
+        ),
+    ],
+    end: Annotated[bool, typer.Option("--end", help="Forget them; they stay as they are.")] = False,
+    check: Check = False,
+    reason: Reason = None,
+    ticket: Ticket = None,
+    as_json: Json = False,
+) -> None:
+    """Declare containers of adopted hosts to be what an app runs there, until a deploy takes their place.
+
+    The load balancers send them requests once they are provisioned. The next deploy starts the app next to
+    them, moves the traffic, and stops them; they are never removed.
+    """
+    unit: dict[str, Any] = {
+        "reason": reason or f"drcloud app takeover {name} --env {env}",
+        "ticket": ticket,
+        "dry_run": check,
+    }
+    if end:
+        outcome = taking.give_up(Store.open(), name, env, containers, **unit)
+    else:
+        outcome = taking.take_over(Store.open(), name, env, _pairs(containers), **unit)
+    tell(outcome.changes, check=check, as_json=as_json, nothing=f"that is what {name} has in {env}")
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    """Return containers by host."""
+    pairs = [word.partition("=") for word in words]
+    if bad := [host for host, _equals, container in pairs if not (host and container)]:
+        raise InvalidInputError(f"{bad[0]!r} is no HOST=CONTAINER, as in web-07=shop")
+    return {host: container for host, _equals, container in pairs}
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from drcloud.cli import host_card, service
+from drcloud.cli import adopt, host_card, service
 from drcloud.cli import names as complete
 from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cli.table import print_json, print_table, screen
@@ -21,6 +21,7 @@ PLAYBOOK = "dianrong.cloud.provision"
 COLUMNS = ("name", "role", "state", "rack", "address", "engine", "cpus", "memory", "placed")
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(adopt.adopt)
 app.command()(service.drain)
 app.command()(service.quarantine)
 app.command()(service.decommission)

@@ -33,14 +33,19 @@ REQUIRED = frozenset(
     }
 )
 
+# What a host had when it was adopted, among its facts.
+SURVEY = "survey"
+
 
 def record_facts(store: Store, host: str, facts: Document) -> None:
-    """Remember what a host said of itself, in place of what it said before."""
+    """Remember what a host said of itself, in place of what it said before; not of its survey, if any."""
     with store.operate() as session:
         # Observers take turns, so that two of the same host do not both find nothing.
         lock(session, OBSERVED)
         row = lookup.host(session, host)
         known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
+        if known is not None and SURVEY in known.facts:
+            facts = {**facts, SURVEY: known.facts[SURVEY]}
         if known is None:
             session.add(HostFact(host_id=row.id, facts=facts))
         elif known.facts == facts:
@@ -48,6 +53,20 @@ def record_facts(store: Store, host: str, facts: Document) -> None:
             return
         else:
             known.facts, known.observed_at = facts, now()
+        advance(session, OBSERVED)
+
+
+def record_survey(store: Store, host: str, survey: Document) -> None:
+    """Remember what a host had when it was adopted, beside its facts; the time of the look goes with it."""
+    seen = {**survey, "at": now().isoformat()}
+    with store.operate() as session:
+        lock(session, OBSERVED)
+        row = lookup.host(session, host)
+        known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
+        if known is None:
+            session.add(HostFact(host_id=row.id, facts={SURVEY: seen}))
+        else:
+            known.facts = {**known.facts, SURVEY: seen}
         advance(session, OBSERVED)
 
 

@@ -20,6 +20,7 @@ from drcloud.cmdb.snapshot import (
     BRIDGE,
     DISK,
     MAINTENANCE,
+    TAKES_OVER,
     AppRow,
     HostKeyRow,
     HostRow,
@@ -237,6 +238,7 @@ def _placements(documents: Kinds) -> tuple[PlacementRow, ...]:
                 host: _slots(ports, host, row["app"], row["environment"]) for host in members.get(key, ())
             },
             maintenance=row["attrs"].get(MAINTENANCE) is True,
+            takes_over=dict(row["attrs"].get(TAKES_OVER) or {}),
         )
         for key, row in documents["placement"].items()
     )

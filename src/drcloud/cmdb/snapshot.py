@@ -46,6 +46,8 @@ from drcloud.cmdb.store import Store
 
 # Of a placement's attrs: true while its load balancers answer for it with a page.
 MAINTENANCE = "maintenance"
+# Which containers that somebody else started an app has already, by host.
+TAKES_OVER = "takes_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class AppRow:
 class PlacementRow:
     """Where an app runs in an environment; ``ports["dk-01"]["a"]`` is the port of a slot.
 
-    In ``maintenance``, its load balancers answer for it with a page.
+    In ``maintenance``, its load balancers answer for it with a page. ``takes_over`` names what it has on
+    hosts that somebody else started, until a deploy takes its place.
     """
 
     app: str
@@ -123,6 +126,7 @@ class PlacementRow:
     lbs: tuple[str, ...]
     ports: dict[str, dict[str, int]]
     maintenance: bool = False
+    takes_over: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +385,7 @@ def _placements(session: Session, reach: Reach | None) -> tuple[PlacementRow, ..
             lbs=lbs.get(row_id, ()),
             ports={host: _slots(ports, host, app, env) for host in members.get(row_id, ())},
             maintenance=attrs.get(MAINTENANCE) is True,
+            takes_over=dict(attrs.get(TAKES_OVER) or {}),
         )
         for row_id, app, env, min_in_service, batch, lb_port, attrs in rows
     )

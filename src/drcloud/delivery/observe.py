@@ -14,6 +14,7 @@ from drcloud.cmdb.declared import Allocation, App, AppSpecVersion, Environment, 
 from drcloud.cmdb.ipam import SLOTS, port_owner, port_pool
 from drcloud.cmdb.operational import Instance
 from drcloud.cmdb.store import Store
+from drcloud.delivery.slots import ADOPTED
 
 FIELDS = ("name", "app", "env", "slot", "tag", "digest", "revision", "deployment", "status", "health")
 NEVER = "0001-"
@@ -30,10 +31,10 @@ def record(
 
     What runs counts, not what a label says of it: where the module tells the digest of the image itself
     (``image_digest``), that one is recorded. The health of an app that was not asked this time stays what
-    it was, as long as its instance runs.
+    it was, as long as its instance runs. What was never deployed is no instance.
     """
     known = _health(store, host)
-    rows = [_row(instance, known) for instance in instances]
+    rows = [_row(instance, known) for instance in instances if instance["revision"] != ADOPTED]
     observations.record_instances(store, host, rows, source, observed_at)
 
 

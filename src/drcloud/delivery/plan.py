@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from drcloud.delivery.slots import ADOPTED
 from drcloud.errors import InvalidInputError
 
 Action = Literal["first", "replace", "unchanged"]
@@ -103,6 +104,8 @@ def _step(host: Prepared, position: int, batch: int) -> Step:
     if host.running is None:
         return Step(host.host, position, batch, "first", None, "runs nothing of this app yet")
     reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
+    if host.running == ADOPTED:
+        reason = "takes over from a container that was never deployed"
     return Step(host.host, position, batch, "replace", host.running, reason, host.changes)
 
 

@@ -19,7 +19,7 @@ from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.plan import Plan, Prepared, plan
 from drcloud.delivery.saved import SavedPlan
-from drcloud.delivery.slots import LIVE
+from drcloud.delivery.slots import ADOPTED, LIVE
 from drcloud.delivery.target import Target, find, recorded, resolve
 from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
@@ -288,15 +288,23 @@ def way_back(store: Store, begun: Begun) -> dict[str, Begun]:
         return {}
     proven = any(item.is_stable and item.revision == target.revision for item in past)
     wanted = find(store, target.app, target.env, list(target.hosts))
+    back = [step for step in steps if _is_on_it(step, proven=proven)]
     goals = {
         step.host: stable.of_host(past, step.previous, target.revision)
-        for step in steps
-        if _is_on_it(step, proven=proven)
+        for step in back
+        if step.previous != ADOPTED
     }
     return {
-        host: Begun(recorded(store, wanted, goal), begun.deployment, begun.token)
-        for host, goal in goals.items()
-        if goal is not None
+        **{
+            step.host: Begun(replace(target, revision=ADOPTED, tag=ADOPTED), begun.deployment, begun.token)
+            for step in back
+            if step.previous == ADOPTED
+        },
+        **{
+            host: Begun(recorded(store, wanted, goal), begun.deployment, begun.token)
+            for host, goal in goals.items()
+            if goal is not None
+        },
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 SLOTS = ("a", "b")
 # Of a container's states (Engine API 1.41), those in which it holds its port or will again by itself.
 LIVE = ("running", "restarting", "paused")
+# In the place of a revision, of a container that was never deployed. No hash reads like this.
+ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Place:
     address: str
     rack: str | None
     slots: dict[str, int]
+    # The container in slot a that somebody else started, if any.
+    takes_over: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,12 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         spec=given.applied(spec).model_dump(mode="json", exclude=set(NOT_RUNNING), exclude_none=True),
         spec_version=wanted.app.spec_version,
         hosts={
-            name: Place(row.address or name, row.rack, dict(placement.ports[name]))
+            name: Place(
+                row.address or name,
+                row.rack,
+                dict(placement.ports[name]),
+                placement.takes_over.get(name, ""),
+            )
             for name, row in wanted.hosts.items()
         },
         lbs=placement.lbs,

@@ -33,6 +33,7 @@ NETWORKS = {
     "nat_mtu": _bridges.Network("apps", "bridge", {**NAT, MTU: "1400"}, {LABEL: "nat"}, SUBNET),
     "nat_ipv6": _bridges.Network("apps", "bridge", NAT, {LABEL: "nat"}, (*SUBNET, SUBNET6), ipv6=True),
     "foreign": _bridges.Network("legacy", "bridge", {}, {}, ({"Subnet": "172.29.0.0/16"},)),
+    "foreign_bridge": _bridges.Network("shop", "bridge", {f"{_bridges.BRIDGE}.name": "shop"}, {}, SUBNET),
     "overlay": _bridges.Network("mesh", "overlay"),
 }
 

@@ -145,7 +145,9 @@ def test_retention_never_touches_what_runs():
         {"name": "last", "status": "exited", "created": "3"},
         {"name": "older", "status": "exited", "created": "2"},
         {"name": "dead", "status": "dead", "created": "1"},
+        {"name": "adopted", "status": "exited", "created": "0", "revision": _instance.ADOPTED},
     ]
+    entries = [{"revision": "1", **entry} for entry in entries]
     assert [entry["name"] for entry in _instance.retired(entries, 1)] == ["older", "dead"]
     assert [entry["name"] for entry in _instance.retired(entries, 0)] == ["last", "older", "dead"]
 

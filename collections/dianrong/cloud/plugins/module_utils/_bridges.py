@@ -180,7 +180,9 @@ def _one(wish, host, behind):
     foreign = [
         network
         for network in host.networks
-        if LABEL not in network.labels and wish.name in (network.name, network.bridge)
+        if LABEL not in network.labels
+        and wish.name in (network.name, network.bridge)
+        and not _stands_already(wish, network)
     ]
     if foreign:
         raise BridgeError(
@@ -190,6 +192,18 @@ def _one(wish, host, behind):
     if wish.ipv6:
         _refuse_collision(wish, ipaddress.ip_network(wish.ipv6), host)
     return _uplink_of(wish, host, behind) if wish.mode == "uplink" else (None, None, _nat(wish, host))
+
+
+def _stands_already(wish, network):
+    """Tell whether somebody else's network is all that is wanted: it stays, and its containers with it."""
+    return (
+        wish.mode == "nat"
+        and network.driver == "bridge"
+        and wish.name == network.name == network.bridge
+        and not (wish.slice or wish.ipv6 or network.ipv6)
+        and network.options.get(f"{BRIDGE}.enable_icc", "true") == "true"
+        and network.options.get(MTU) == (str(wish.mtu) if wish.mtu else None)
+    )
 
 
 def _nat(wish, host):
@@ -381,7 +395,8 @@ def _named(name, host):
 
 def _differs(network, host):
     found = _named(network.name, host)
-    return not found or bool(_reasons(network, found[0]))
+    # One that is not ours and got past the refusals stands as it is.
+    return not found or (LABEL in found[0].labels and bool(_reasons(network, found[0])))
 
 
 def _family(subnet):

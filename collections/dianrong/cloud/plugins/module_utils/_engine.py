@@ -71,6 +71,21 @@ class Engine:
         inspected = (self.inspect(entry["Id"]) for entry in self._json("GET", "/containers/json"))
         return [container for container in inspected if container is not None]
 
+    def everybody(self):
+        """Return all containers of anybody, stopped ones too, inspected."""
+        listed = self._json("GET", "/containers/json", {"all": "1"})
+        inspected = (self.inspect(entry["Id"]) for entry in listed)
+        return [container for container in inspected if container is not None]
+
+    def image(self, image):
+        """Return an image, inspected, or None where it has gone."""
+        try:
+            return self._json("GET", f"/images/{quote(image)}/json")
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def network_list(self):
         """Return all networks, as the engine lists them."""
         return self._json("GET", "/networks")
@@ -95,13 +110,7 @@ class Engine:
 
     def has_image(self, image):
         """Tell whether this image, named by digest, is on the host."""
-        try:
-            self._json("GET", f"/images/{quote(image)}/json")
-        except EngineError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
+        return self.image(image) is not None
 
     def layers(self):
         """Return the digests of the contents of all layers that are on the host."""
@@ -140,6 +149,11 @@ class Engine:
     def start(self, container):
         """Start a container."""
         self._done("POST", f"/containers/{quote(container)}/start")
+
+    def stay_stopped(self, container):
+        """Have a container that is stopped not be started again with the engine."""
+        policy = {"RestartPolicy": {"Name": "unless-stopped"}}
+        self._json("POST", f"/containers/{quote(container)}/update", None, policy)
 
     def stop(self, container, grace):
         """Stop a container: its stop signal, then SIGKILL after C(grace) seconds."""

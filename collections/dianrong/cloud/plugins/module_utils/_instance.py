@@ -22,6 +22,9 @@ SCRATCH = "rw,nosuid,nodev,noexec,size=64m"
 SHORT = 8
 # What the CMDB calls them, and what the Engine API does.
 RESTARTS = {"never": "no"}
+# The revision of a container that was never deployed, and the slot that it stands in.
+ADOPTED = "adopted"
+ADOPTED_SLOT = "a"
 
 
 def container_name(app, env, slot, revision):
@@ -54,6 +57,25 @@ def describe(container):
         started_at=state.get("StartedAt") or "",
     )
     return document
+
+
+def adopted(container, app, env):
+    """Return what stands for a container of somebody else's that an app has in its first slot."""
+    state = container["State"]
+    return {
+        "app": app,
+        "env": env,
+        "slot": ADOPTED_SLOT,
+        **dict.fromkeys(("tag", "digest", "deployment", "cmdb"), ""),
+        "revision": ADOPTED,
+        "name": container["Name"].lstrip("/"),
+        "id": container["Id"],
+        "status": state.get("Status") or "unknown",
+        "health": "unknown" if state.get("Running") else "stopped",
+        "created": container.get("Created") or "",
+        "restarts": container.get("RestartCount") or 0,
+        "started_at": state.get("StartedAt") or "",
+    }
 
 
 def payload(image, spec, marks, publish, host, given=None):
@@ -194,6 +216,10 @@ def size(text):
 
 def retired(instances, keep):
     """Return the stopped instances beyond the newest C(keep): what retention does not need."""
-    stopped = [instance for instance in instances if instance["status"] not in LIVE]
+    stopped = [
+        instance
+        for instance in instances
+        if instance["status"] not in LIVE and instance["revision"] != ADOPTED
+    ]
     stopped.sort(key=lambda instance: instance["created"], reverse=True)
     return stopped[keep:]

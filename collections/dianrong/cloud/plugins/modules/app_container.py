@@ -89,6 +89,12 @@ options:
     description: The name of this host in the CMDB.
     type: str
     default: ""
+  adopted:
+    description:
+      - The container that the app has in slot C(a) although somebody else started it. It counts as an
+        instance of the revision C(adopted), is stopped where an instance would be removed, and never removed.
+    type: str
+    default: ""
   address:
     description: The address of this host that the app's port is published on.
     type: str
@@ -381,9 +387,13 @@ class Instances:
         self.changes = []
 
     def get_existing(self):
-        """Return all instances of ours on this host."""
+        """Return all instances of ours on this host, and what the app has here that was never deployed."""
         described = (_instance.describe(container) for container in self.engine.containers(_instance.MARK))
-        return [instance for instance in described if instance is not None]
+        found = [instance for instance in described if instance is not None]
+        other = self.engine.inspect(self.params["adopted"]) if self.params["adopted"] else None
+        if other is not None and _instance.describe(other) is None:
+            found.append(_instance.adopted(other, self.params["app"], self.params["env"]))
+        return found
 
     def of_app(self):
         """Return those of the app and environment in question."""
@@ -452,7 +462,14 @@ class Instances:
             secrets = [*self.files.values(), *self.variables.values()]
             logs = _secrets.hidden(self.engine.logs(container), secrets)
             with self.fence():
-                self.remove({"id": container, "name": self.name()})
+                self.remove(
+                    {
+                        "id": container,
+                        "name": self.name(),
+                        "revision": self.params["revision"],
+                        "status": "running",
+                    }
+                )
             self.changes = []
             [message] = _secrets.hidden([str(error)], secrets)
             raise InstanceError(message, "app", logs) from error
@@ -465,9 +482,19 @@ class Instances:
         )
 
     def remove(self, entry):
-        """Remove an instance and its secrets."""
+        """Remove an instance and its secrets; what was never deployed is only stopped."""
+        if entry.get("revision") == _instance.ADOPTED:
+            self.stop(entry)
+            return
         self.engine.remove(entry["id"])
         _secrets.remove(entry["name"])
+
+    def stop(self, entry):
+        """Stop an instance for good."""
+        if entry["revision"] == _instance.ADOPTED:
+            self.engine.stay_stopped(entry["id"])
+        if entry["status"] in _instance.LIVE:
+            self.engine.stop(entry["id"], self.grace())
 
     def start(self):
         """Make room, create and start; return the container, or None where nothing is to be waited for."""
@@ -481,11 +508,21 @@ class Instances:
         for entry in self.in_slot():
             if entry["status"] in _instance.LIVE or entry["name"] == name:
                 self.remove(entry)
+        if self.params["revision"] == _instance.ADOPTED:
+            return self.start_again()
         _preflight.port(self.engine, self.params["address"], self.port(self.params["slot"]))
         _preflight.disks(self.params["spec"])
         if not self.engine.has_image(self.params["image"]):
             self.pull()
         return self.create(name)
+
+    def start_again(self):
+        """Start the container that was never deployed: it is what there was."""
+        for entry in self.in_slot():
+            if entry["revision"] == _instance.ADOPTED:
+                self.engine.start(entry["id"])
+                return entry["id"]
+        raise InstanceError("the container {} is not there any more".format(self.params["adopted"]))
 
     def create(self, name):
         """Create and start; leave nothing behind where the engine refuses that."""
@@ -545,7 +582,7 @@ class Instances:
             for entry in running:
                 self.changes.append("stop {}".format(entry["name"]))
                 if not self.dry:
-                    self.engine.stop(entry["id"], self.grace())
+                    self.stop(entry)
             self.retire(running)
 
     def retire(self, just_stopped):
@@ -559,9 +596,11 @@ class Instances:
                 self.remove(entry)
 
     def absent(self):
-        """Remove what is in the slot."""
+        """Remove what is in the slot; what was never deployed is stopped, and kept."""
         with self.fence():
             for entry in self.in_slot():
+                if entry["revision"] == _instance.ADOPTED and entry["status"] not in _instance.LIVE:
+                    continue
                 self.changes.append("remove {}".format(entry["name"]))
                 if not self.dry:
                     self.remove(entry)
@@ -733,6 +772,7 @@ def argument_spec():
         "deployment": {"type": "str", "default": ""},
         "cmdb": {"type": "str", "default": "drcloud"},
         "host": {"type": "str", "default": ""},
+        "adopted": {"type": "str", "default": ""},
         "address": {"type": "str"},
         "slots": {"type": "dict", "default": {}},
         "spec": {"type": "dict", "options": spec_options()},

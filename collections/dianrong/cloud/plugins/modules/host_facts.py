@@ -55,12 +55,12 @@ import glob
 import json
 import os
 import platform
-import stat
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dianrong.cloud.plugins.module_utils import _engine
+from ansible_collections.dianrong.cloud.plugins.module_utils._nodes import device_paths
 
 SECTOR = 512
 PASSING_NICS = ("veth", "lo")
@@ -120,21 +120,6 @@ def interfaces(described):
         for nic in described
         if not nic.get("ifname", "lo").startswith(PASSING_NICS)
     ]
-
-
-def device_paths(root="/dev"):
-    """Return the paths of block devices that stay, by device number as ``8:0``; links are followed."""
-    found = {}
-    for pattern in ("*", "disk/by-id/*", "disk/by-path/*"):
-        for path in sorted(glob.glob(os.path.join(root, pattern))):
-            try:
-                status = os.stat(path)
-            except OSError:
-                continue
-            if stat.S_ISBLK(status.st_mode):
-                number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
-                found.setdefault(number, []).append(path)
-    return found
 
 
 def disk(directory, paths):

@@ -190,6 +190,7 @@ class Host:
             "host": self._name,
             "address": place.address,
             "slots": place.slots,
+            "adopted": place.takes_over,
             "spec": target.spec,
             "token": self._begun.token,
             **({"layers": target.layers} if state == "prepared" else {}),
