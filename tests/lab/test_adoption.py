@@ -27,14 +27,13 @@ from tests.lab.rolling import (
     under_load,
 )
 
-from drcloud.cmdb import objects, snapshot
+from drcloud.cmdb import snapshot
 from drcloud.cmdb.store import Store
-from drcloud.cmdb.wanted import Wanted
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("built", "locks_are_free")]
-HOST, APP, ENV, PORT, LB_PORT = "dk-05", "legacy", "qa", 8099, 8090
+HOST, NAME, APP, ENV, PORT, LB_PORT = "dk-05", "dk-09", "legacy", "qa", 8099, 8090
 NETWORK = "legacy0"
 SECRET = "a-password-from-before"
 HEALTH = {"interval": 0.5, "timeout": 2, "retries": 3, "start_period": 20, "min_healthy": 1}
@@ -50,8 +49,10 @@ def good(*arguments: str) -> str:
 @pytest.fixture
 def legacy(on: Run, on_first: None) -> Iterator[None]:
     """A container and a network as somebody made them by hand."""
-    images = on(HOST, "sudo docker ps --filter label=com.dianrong.cloud.app=demo --format '{{.Image}}'")
-    [image] = images.stdout.split()
+    mine = "$(sudo docker ps --quiet --filter label=com.dianrong.cloud.app=demo)"
+    [image] = on(HOST, f"sudo docker inspect --format '{{{{.Config.Image}}}}' {mine}").stdout.split()
+    clean = f"sudo docker rm --force {APP}; sudo docker network rm {NETWORK}"
+    on(HOST, clean)
     made = on(
         HOST,
         f"sudo docker network create -o com.docker.network.bridge.name={NETWORK} {NETWORK} && "
@@ -60,7 +61,7 @@ def legacy(on: Run, on_first: None) -> Iterator[None]:
     )
     assert made.returncode == 0, made.stderr
     yield
-    on(HOST, f"sudo docker rm --force {APP}; sudo docker network rm {NETWORK}")
+    on(HOST, clean)
 
 
 def container(on: Run) -> dict[str, Any]:
@@ -99,13 +100,16 @@ def test_a_host_is_read_as_it_is_and_no_secret_is_told(lab: Lab, legacy: None) -
 
 @pytest.fixture
 def undeclared(lab: Lab, legacy: None, tmp_path: Path) -> Iterator[None]:
-    """The host is new to the CMDB, and afterwards what it was."""
+    """The machine is a new host to the CMDB, and afterwards what it was."""
     kept = tmp_path / "cmdb.backup"
     good("cmdb", "backup", str(kept))
     try:
+        row = next(row for row in snapshot.read(Store.open()).hosts if row.name == HOST)
         good("host", "decommission", HOST, "--yes", "--reason", "a test")
-        objects.change(Store.open(), [Wanted("host", {}, HOST, "absent")], reason="a test")
-        good("cmdb", "import", str(lab.declaration))
+        ssh = {"user": row.ssh_user, "via": row.ssh_via}
+        new = {"name": NAME, "role": "docker", "rack": row.rack, "address": row.address, "ssh": ssh}
+        (tmp_path / "new.yml").write_text(yaml.safe_dump({"drcloud": 1, "hosts": [new]}), encoding="utf-8")
+        good("cmdb", "import", str(tmp_path / "new.yml"))
         yield
     finally:
         good("cmdb", "restore", str(kept), "--replace", "--yes")
@@ -115,7 +119,7 @@ def undeclared(lab: Lab, legacy: None, tmp_path: Path) -> Iterator[None]:
 
 
 def declare_app(folder: Path) -> None:
-    placed = [{"env": ENV, "hosts": [HOST], "min_in_service": 0, "lbs": list(LBS), "lb_port": LB_PORT}]
+    placed = [{"env": ENV, "hosts": [NAME], "min_in_service": 0, "lbs": list(LBS), "lb_port": LB_PORT}]
     document = {"name": APP, "spec": SPEC, "placements": placed}
     (folder / "legacy.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
     good("app", "apply", str(folder / "legacy.yml"), "--reason", "a test")
@@ -126,22 +130,22 @@ def test_a_host_is_adopted_and_its_container_rolled_into_management(
     on: Run, urls: list[str], undeclared: None, tmp_path: Path
 ) -> None:
     before = container(on)["State"]["StartedAt"]
-    assert host_state(HOST) == "planned"
-    said_so = good("host", "adopt", HOST, "--reason", "moves in")
-    assert f"{HOST}: container {APP}: running, " in said_so
+    assert host_state(NAME) == "planned"
+    said_so = good("host", "adopt", NAME, "--reason", "moves in")
+    assert f"{NAME}: container {APP}: running, " in said_so
     assert f"publishes {PORT}->8080/tcp" in said_so
-    assert f"What `drcloud host provision {HOST}` would change:" in said_so
-    host = next(row for row in snapshot.read(Store.open()).hosts if row.name == HOST)
+    assert f"What `drcloud host provision {NAME}` would change:" in said_so
+    host = next(row for row in snapshot.read(Store.open()).hosts if row.name == NAME)
     assert host.state == "planned"
-    assert [(one.name, one.mode) for one in host.bridges] == [(NETWORK, "nat")]
+    assert [(one["name"], one["mode"]) for one in host.bridges] == [(NETWORK, "nat")]
     assert container(on)["State"]["StartedAt"] == before
-    again = json.loads(good("host", "adopt", HOST, "--no-preview", "--json"))
-    assert again["changed"] is False
+    again = json.loads(good("host", "adopt", NAME, "--no-preview", "--json"))
+    assert again["hosts"][NAME].get("changed", 0) == 0
 
     declare_app(tmp_path)
-    good("app", "takeover", APP, f"{HOST}={APP}", "--env", ENV)
-    good("host", "provision", HOST, *LBS)
-    assert (container(on)["State"]["StartedAt"], host_state(HOST)) == (before, "active")
+    good("app", "takeover", APP, f"{NAME}={APP}", "--env", ENV)
+    good("host", "provision", NAME, *LBS)
+    assert (container(on)["State"]["StartedAt"], host_state(NAME)) == (before, "active")
     there = [url.replace(":8080/", f":{LB_PORT}/") for url in urls]
     assert {answers(url)["version"] for url in there} == {FIRST}
 

@@ -138,8 +138,13 @@ def spread(racks: Mapping[str, str | None]) -> list[str]:
     return order
 
 
-def first_of_racks(racks: Mapping[str, str | None]) -> list[str]:
-    """Return the first host of each rack; hosts of which no rack is known count as one rack."""
+def first_to_pull(racks: Mapping[str, str | None], at_once: int) -> list[str]:
+    """Return the hosts that pull first: all where they are no more than ``at_once``, else one of each rack.
+
+    Hosts of which no rack is known count as one rack.
+    """
+    if len(racks) <= at_once:
+        return list(racks)
     first: dict[str | None, str] = {}
     for host, rack in racks.items():
         first.setdefault(rack, host)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drcloud.delivery.plan import Prepared, batches, first_of_racks, plan, spread
+from drcloud.delivery.plan import Prepared, batches, first_to_pull, plan, spread
 from drcloud.errors import InvalidInputError
 
 RACKS = {"dk-01": "a", "dk-02": "a", "dk-03": "b", "dk-04": "b", "dk-05": "c", "dk-06": "c"}
@@ -87,7 +87,8 @@ def test_hosts_that_do_not_serve_come_first() -> None:
     assert [step.host for step in made.rolled] == ["dk-04", "dk-05", "dk-01", "dk-02", "dk-03", "dk-06"]
 
 
-def test_one_host_of_each_rack_is_the_first_to_pull() -> None:
+def test_of_many_hosts_one_of_each_rack_is_the_first_to_pull() -> None:
     racks = {"dk-1": "a", "dk-2": "a", "dk-3": None, "dk-4": "b", "dk-5": None}
-    assert first_of_racks(racks) == ["dk-1", "dk-3", "dk-4"]
-    assert first_of_racks({}) == []
+    assert first_to_pull(racks, 4) == ["dk-1", "dk-3", "dk-4"]
+    assert first_to_pull(racks, 5) == list(racks)
+    assert first_to_pull({}, 0) == []

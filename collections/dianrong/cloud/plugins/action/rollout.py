@@ -15,7 +15,7 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import 
 
 try:
     from drcloud.delivery import ledger, rollout, saved
-    from drcloud.delivery.plan import first_of_racks
+    from drcloud.delivery.plan import first_to_pull
     from drcloud.delivery.wish import Wish
     from drcloud.errors import DrcloudError, InvalidInputError
 except ImportError:
@@ -40,6 +40,7 @@ class ActionModule(ControllerAction):
             way={"type": "str", "choices": list(WAYS), "default": "deploy"},
             budget={"type": "int", "default": 0},
             watch={"type": "float"},
+            at_once={"type": "int", "default": 10},
             plan={"type": "path"},
             rollout={"type": "dict"},
             save={"type": "path"},
@@ -61,7 +62,9 @@ class ActionModule(ControllerAction):
         return {
             "rollout": _roll.document(begun),
             "hosts": list(target.hosts),
-            "first": first_of_racks({name: place.rack for name, place in target.hosts.items()}),
+            "first": first_to_pull(
+                {name: place.rack for name, place in target.hosts.items()}, given["at_once"]
+            ),
             "msg": f"{target.app} {target.tag} in {target.env} is {target.digest}",
         }
 

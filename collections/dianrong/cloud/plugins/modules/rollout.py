@@ -50,6 +50,11 @@ options:
       - For how many seconds the first host is watched before the others follow; for O(state=begun). An app
         that dies after a while then costs one host. The default is what the app declares as C(canary_watch).
     type: float
+  at_once:
+    description:
+      - Of more hosts than so many, one of each rack pulls first; for O(state=begun). See RV(first).
+    type: int
+    default: 10
   budget:
     description:
       - How many hosts may be lost before the roll stops; for O(state=begun).
@@ -122,7 +127,7 @@ hosts:
   type: list
   elements: str
 first:
-  description: One host of each rack, to pull before the others do.
+  description: Who pulls before the others do.
   returned: when O(state=begun)
   type: list
   elements: str
