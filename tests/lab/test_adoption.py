@@ -43,6 +43,8 @@ SPEC = {"image": "dianrong/demo", "port": 8080, "user": "10001", "health": HEALT
 def good(*arguments: str) -> str:
     done = drcloud(*arguments)
     assert done.returncode == 0, said(done)
+    print("$ drcloud", *arguments)
+    print(done.stdout)
     return done.stdout
 
 
@@ -150,7 +152,9 @@ def test_a_host_is_adopted_and_its_container_rolled_into_management(
     assert {answers(url)["version"] for url in there} == {FIRST}
 
     def rolled(tag: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return drcloud("deploy", APP, tag, "--env", ENV, *arguments)
+        done = drcloud("deploy", APP, tag, "--env", ENV, *arguments)
+        print(done.stdout)
+        return done
 
     sick, seen = under_load(there, lambda: rolled(SICK))
     assert sick.returncode == ExitCode.FAILED, said(sick)

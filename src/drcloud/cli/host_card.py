@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,6 +12,7 @@ from rich.text import Text
 from drcloud.cli.table import plain
 from drcloud.cmdb.capacity import Capacity, Disk, Share
 from drcloud.cmdb.hostcard import HostCard, Placed
+from drcloud.cmdb.observations import SURVEY
 from drcloud.delivery import status as statuses
 
 # Days before its end that a certificate is told in yellow.
@@ -43,6 +44,11 @@ def parts(card: HostCard) -> Iterator[RenderableType]:
         ((f"{one['app']}@{one['env']}", one["slot"], _image(one), one["status"]) for one in card.unplaced),
     )
     yield from _section(
+        "Somebody else's, when it was adopted",
+        ("container", "was", "image", "publishes"),
+        (_foreign(one) for one in _survey(card).get("containers", ()) if not one["ours"]),
+    )
+    yield from _section(
         "Disks",
         ("disk", "purpose", "size", "file system", "mounted", "app", "uuid"),
         map(_disk, card.capacity.disks),
@@ -68,6 +74,15 @@ def parts(card: HostCard) -> Iterator[RenderableType]:
     yield from _section(
         "Pinned host keys", ("type", "fingerprint"), ((one.type, one.fingerprint) for one in card.keys)
     )
+
+
+def _survey(card: HostCard) -> Mapping[str, Any]:
+    return dict((card.facts or {}).get(SURVEY) or {})
+
+
+def _foreign(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    published = [f"{port['host']}->{port['container']}/{port['protocol']}" for port in one["ports"]]
+    return one["name"], one["status"], one["image"], ", ".join(published)
 
 
 def _lines(card: HostCard) -> Iterator[Text]:

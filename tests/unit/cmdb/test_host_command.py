@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from drcloud.cmdb import hostcard, hostlist, hosts, importer, lookup, observatio
 from drcloud.cmdb.hostcard import fingerprint
 from drcloud.cmdb.selection import Selection
 from drcloud.cmdb.store import Store
+from drcloud.exitcodes import ExitCode
 
 Drcloud = Callable[..., tuple[int, str, str]]
 GIB = 1024**3
@@ -214,3 +216,35 @@ def test_queries_do_not_grow_with_the_hosts(filled: Store, tmp_path: Path) -> No
     more.write_text(f"drcloud: 1\nhosts: [{entries}]\n", encoding="utf-8")
     importer.import_files(filled, importer.Request((more,)))
     assert count() == few
+
+
+def test_a_card_tells_what_was_there_when_the_host_was_adopted(
+    store: Store, idc: Path, drcloud: Drcloud
+) -> None:
+    assert drcloud("cmdb", "import", str(idc))[0] == 0
+    bound = [{"host": 80, "container": 8080, "protocol": "tcp", "address": "0.0.0.0"}]
+    containers = [
+        {"name": "shop", "ours": False, "status": "running", "image": "shop:1", "ports": bound},
+        {"name": "demo_prod_a", "ours": True, "status": "running", "image": "demo", "ports": []},
+    ]
+    observations.record_survey(store, "dk-01", {"containers": containers, "notes": []})
+    code, out, _err = drcloud("host", "show", "dk-01")
+    assert code == 0
+    _above, _title, section = out.partition("Somebody else's, when it was adopted")
+    assert re.search(r"^shop +running +shop:1 +80->8080/tcp", section, re.MULTILINE)
+    assert "demo_prod_a" not in section
+
+
+@pytest.mark.parametrize(("name", "why"), [("lb-01", "only Docker hosts are adopted"), ("nobody", "nobody")])
+def test_what_cannot_be_adopted_is_told_before_a_playbook_starts(
+    filled: Store, drcloud: Drcloud, name: str, why: str
+) -> None:
+    code, _out, err = drcloud("host", "adopt", name)
+    assert code == ExitCode.INVALID_INPUT
+    assert why in err
+
+
+def test_a_container_to_take_over_is_named_with_its_host(filled: Store, drcloud: Drcloud) -> None:
+    code, _out, err = drcloud("app", "takeover", "demo", "shop", "--env", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert "'shop' is no HOST=CONTAINER" in err
