@@ -73,6 +73,7 @@ bench: packages venv  ## What inventory, CMDB, provision and roll cost, as ratio
 	@$(BIN)/python tests/bench/cmdb_bench.py
 	@DRCLOUD_EXAMPLES=2000 $(PYTEST) -q tests/unit/inventory/test_construct_agrees.py
 	@$(BIN)/python tests/bench/provision_bench.py
+	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@$(BIN)/python tests/bench/roll_bench.py
 
 bench-netbox: packages venv  ## The inventory against nb_inventory on a real NetBox (needs Python 3.12; once ten minutes)

@@ -246,13 +246,15 @@ def connections() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def timed(command: Sequence[str], environment: Mapping[str, str], log: Path) -> tuple[float, float]:
+def timed(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path = REPOSITORY
+) -> tuple[float, float]:
     """Run a command to its end; return its seconds, and the CPU seconds of it and its children."""
     log.parent.mkdir(exist_ok=True)
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as said:
         child = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
         try:
             _, ended, used = os.wait4(child.pid, 0)

@@ -1,10 +1,11 @@
-"""What a roll over the lab's hosts costs, against the same one by community.docker and community.general.
+"""What a roll over the lab's hosts costs, against the same one by community modules, and by Kamal.
 
 Boots a lab of its own, provisions it, and rolls the demo app from one tag to the other: by
-`dianrong.cloud.deploy`, and by `plain_roll.yml`, in the same batches and behind the same load balancers. The
-cheapest of each counts. Health waits are taken off: for ours what the app's specification asks for
-(`min_healthy`, once a batch), for the plain one the seconds of its task that waits. CPU seconds are the
-controller's. Nobody sends requests meanwhile. Times of two machines do not compare, ratios do.
+`dianrong.cloud.deploy`; by `plain_roll.yml`, in the same batches and behind the same load balancers; and by
+Kamal (kamal_roll.py says what that leaves out). The cheapest of each counts. Health waits are taken off:
+for ours what the app's specification asks for (`min_healthy`, once a batch), for the plain one the seconds
+of its task that waits, for Kamal nothing. CPU seconds are the controller's. Nobody sends requests
+meanwhile. Times of two machines do not compare, ratios do.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import argparse
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from kamal_roll import Kamal
 from provision_lab import HERE, INVENTORY, REPOSITORY, BenchLab, connections, own, program, removed, timed
 from sqlalchemy import select
 
@@ -26,9 +30,11 @@ from drcloud.cmdb.store import Store
 from drcloud.delivery import status
 
 TAGS = ("b1", "b2")
+KAMAL_TAGS = ("k1", "k2")
 LOGS = REPOSITORY / "artifacts"
-# At most so much of the plain playbook's seconds.
-GOAL = 0.5
+# At most so much of the plain playbook's seconds, and of Kamal's.
+GOALS = (0.5, 1.0)
+WAYS = ("dianrong.cloud.deploy", "community.docker + haproxy", "kamal, no load balancer")
 WAITING = re.compile(r"^Until it is healthy -+ ([0-9.]+)s$", re.MULTILINE)
 
 
@@ -78,6 +84,17 @@ class Bench:
         self._play([str(HERE / "plain_roll_back.yml"), *given], "plain-back")
         return Roll(seconds, sum(map(float, waits)), cpu)
 
+    def kamal(self, folder: Path) -> Kamal:
+        """Return Kamal on the same hosts, as many at a time, both of its tags run once."""
+        seen = snapshot.read(self._store)
+        placement = next(row for row in seen.placements if (row.app, row.env) == ("demo", "prod"))
+        endpoint = seen.registries[0].endpoint
+        found = Kamal(self._bench, folder, str(endpoint), placement.hosts)
+        found.prepare(KAMAL_TAGS, max(self._batches()))
+        for tag in KAMAL_TAGS:
+            found.roll(tag)
+        return found
+
     def _rows(self, tag: str) -> dict[str, Any]:
         """Return what each host runs and where the other one goes."""
         seen = snapshot.read(self._store)
@@ -122,20 +139,22 @@ class Bench:
         return seconds, cpu, log.read_text(encoding="utf-8")
 
 
-def table(ours: Sequence[Roll], plain: Sequence[Roll], hosts: int) -> list[str]:
-    """Return the cheapest rolls and their ratios."""
-    best, other = (min(rolls, key=lambda roll: roll.net) for rolls in (ours, plain))
+def table(rolls: Sequence[Sequence[Roll]], hosts: int) -> list[str]:
+    """Return the cheapest roll of each way, and ours in parts of the others."""
+    best, *others = (min(each, key=lambda roll: roll.net) for each in rolls)
     lines = [f"{'roll over ' + str(hosts) + ' hosts':<34}{'seconds':>9}{'less waits':>12}{'CPU s':>8}"]
-    for says, roll in (("dianrong.cloud.deploy", best), ("community.docker + haproxy", other)):
+    for says, roll in zip(WAYS, (best, *others), strict=True):
         lines.append(f"{says:<34}{roll.seconds:>9.1f}{roll.net:>12.1f}{roll.cpu:>8.1f}")
-    ratios = [best.seconds / other.seconds, best.net / other.net, best.cpu / other.cpu]
-    lines.append(f"{'ours/it':<34}{ratios[0]:>9.2f}{ratios[1]:>12.2f}{ratios[2]:>8.2f}")
-    word = "reached" if ratios[1] <= GOAL else "missed"
-    return [*lines, "", f"A roll takes {ratios[1]:.2f} of the seconds less waits; goal {GOAL:.2f}: {word}."]
+    for says, other, goal in zip(WAYS[1:], others, GOALS, strict=True):
+        ratios = [best.seconds / other.seconds, best.net / other.net, best.cpu / other.cpu]
+        figures = f"{ratios[0]:>9.2f}{ratios[1]:>12.2f}{ratios[2]:>8.2f}"
+        word = "reached" if ratios[1] <= goal else "missed"
+        lines.append(f"{'ours / ' + says.split()[0].strip(','):<34}{figures}   goal {goal:.2f}: {word}")
+    return lines
 
 
 def main() -> None:
-    """Roll in turns and print the table."""
+    """Roll in turns and print the table; Kamal by itself, for its containers stand beside ours."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -147,12 +166,18 @@ def main() -> None:
         bench.renew()
         app = Bench(bench)
         app.prepare()
-        ours, plain = [], []
+        ours, plain, other = [], [], []
         for number in range(given.rounds):
             plain.append(app.plain(TAGS[(number + 1) % 2]))
             ours.append(app.ours(TAGS[(number + 1) % 2]))
             print(f"ours {ours[-1]}\nplain {plain[-1]}", file=sys.stderr, flush=True)
-        print("\n".join(table(ours, plain, len(app._rows(TAGS[0])["rows"]))))
+        with tempfile.TemporaryDirectory() as folder:
+            kamal = app.kamal(Path(folder))
+            for number in range(given.rounds):
+                seconds, cpu = kamal.roll(KAMAL_TAGS[number % 2])
+                other.append(Roll(seconds, 0.0, cpu))
+                print(f"kamal {other[-1]}", file=sys.stderr, flush=True)
+        print("\n".join(table([ours, plain, other], len(app._rows(TAGS[0])["rows"]))))
 
 
 if __name__ == "__main__":
