@@ -70,23 +70,36 @@ def quarantine(
     return _run("quarantine", names, {"end": end}, reason, ticket, inventory, check=check, as_json=as_json)
 
 
-def decommission(
+def decommission(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     names: Names,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     reason: Reason = None,
     ticket: Ticket = None,
     wait: Wait = 60,
+    wipe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--wipe",
+            metavar="SERIAL",
+            help="Overwrite this disk with zeroes; may be given several times. A disk without a serial is "
+            "named by its WWN, else by its path, as `drcloud host show` has it.",
+            show_default=False,
+        ),
+    ] = None,
     inventory: Inventory = None,
     check: Check = False,
     as_json: Json = False,
 ) -> int:
     """Take Docker hosts out of service for good: drained, emptied of our containers, retired in the CMDB.
 
-    Their ports and addresses are free then; their disks keep what they hold.
+    Their ports and addresses are free then; their disks keep what they hold, but those named with --wipe.
     """
+    if wipe and len(set(names)) != 1:
+        raise InvalidInputError("disks are wiped of one host at a time: name one host with --wipe")
     if not yes and not check:
-        typer.confirm(f"Decommission {', '.join(names)} for good?", abort=True, err=True)
-    variables = {"drain_wait": wait}
+        loss = f" and lose what is on {', '.join(wipe)}" if wipe else ""
+        typer.confirm(f"Decommission {', '.join(names)} for good{loss}?", abort=True, err=True)
+    variables = {"drain_wait": wait, **({"wipe": wipe} if wipe else {})}
     return _run("decommission", names, variables, reason, ticket, inventory, check=check, as_json=as_json)
 
 

@@ -28,6 +28,7 @@ class ActionModule(ControllerAction):
         given = self.arguments(
             reason={"type": "str", "required": True},
             ticket={"type": "str"},
+            state={"type": "str", "choices": ["emptied", "retired"], "default": "retired"},
         )
         store, host = open_store(), str(task_vars["inventory_hostname"])
         service.require_retirable(store, host)
@@ -38,9 +39,10 @@ class ActionModule(ControllerAction):
             for app, env, slot in places:
                 found = self._remove(store, host, (app, env, slot), task_vars)
             observe.record(store, host, found, "decommission")
-            lines += service.retire(store, host, reason=given["reason"], ticket=given["ticket"])
+            if given["state"] == "retired":
+                lines += service.retire(store, host, reason=given["reason"], ticket=given["ticket"])
         return {
-            "changed": True,
+            "changed": bool(places) or given["state"] == "retired",
             "removed": [f"{app}@{env} {slot}" for app, env, slot in places],
             "diff": {"before": "", "after": "".join(f"{line}\n" for line in lines)},
         }

@@ -331,6 +331,24 @@ class Work:
         return f"; nothing of {self.point} was changed, and the engine is as it was before"
 
 
+def retire_engine():
+    """Stop the engine, and have it not start again: its data goes."""
+    if units := _engine_units():
+        run("systemctl", "disable", "--now", "--quiet", *units)
+
+
+def retire_mount(point):
+    """Unmount a device and take its mount unit away; a second time there is nothing to do."""
+    unit = f"{_storage_plan.escape(point)}.mount"
+    if os.path.ismount(point):
+        run("systemctl", "stop", unit)
+    path = _storage_plan.unit_path(point)
+    if os.path.exists(path):
+        run("systemctl", "disable", "--quiet", unit)
+        os.unlink(path)
+        run("systemctl", "daemon-reload")
+
+
 def _patiently(look):
     """Return what ``look`` finds: nothing as soon as there is nothing, else what it found last."""
     deadline = time.monotonic() + PATIENCE

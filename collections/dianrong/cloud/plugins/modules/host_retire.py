@@ -25,6 +25,11 @@ options:
   ticket:
     description: The change ticket.
     type: str
+  state:
+    description: V(emptied) removes the containers, and leaves the CMDB as it is.
+    type: str
+    choices: [emptied, retired]
+    default: retired
 attributes:
   check_mode:
     description: Can run in check mode and predict changes without making them.
