@@ -117,6 +117,9 @@ def restored(lab: Lab, tmp_path: Path) -> Iterator[None]:
     yield
     back = drcloud("cmdb", "restore", str(kept), "--replace", "--yes")
     assert back.returncode == 0, said(back)
+    # Disks may have been wiped.
+    anew = drcloud("host", "provision", "dk-03")
+    assert anew.returncode == 0, said(anew)
     healed = deploy(SECOND)
     assert healed.returncode == 0, said(healed)
 
@@ -137,3 +140,37 @@ def test_a_host_is_decommissioned(on: Run, urls: list[str], on_first: None) -> N
     over = drcloud("host", "drain", "dk-05")
     assert over.returncode == ExitCode.INVALID_INPUT, said(over)
     assert "host dk-05 is retired" in over.stderr
+
+
+MARK = "what-nobody-may-read-again"
+DISKS = ("/dev/drc-volume", "/dev/drc-data")
+
+
+def found(on: Run, disk: str) -> bool:
+    """Whether the mark can be read from a disk itself."""
+    return on("dk-03", f"sudo sync; sudo grep --count --text {MARK} {disk}").stdout.strip() != "0"
+
+
+@pytest.mark.usefixtures("restored")
+def test_disks_are_wiped_that_are_named_by_serial_and_no_others(
+    on: Run, urls: list[str], on_first: None
+) -> None:
+    written = on("dk-03", f"for at in /srv/demo /var/lib/docker; do echo {MARK} | sudo tee $at/mark; done")
+    assert written.returncode == 0, written.stderr
+    assert [found(on, disk) for disk in DISKS] == [True, True]
+    wrong = drcloud("host", "decommission", "dk-03", "--yes", "--wipe", "S3Z8NB0K")
+    assert wrong.returncode == ExitCode.FAILED, said(wrong)
+    assert "no disk of this host is declared as S3Z8NB0K; it has /dev/drc-data, /dev/drc-raw" in wrong.stdout
+    dry = drcloud("host", "decommission", "dk-03", "--check", "--wipe", DISKS[0], "--wipe", DISKS[1])
+    assert dry.returncode == 0, said(dry)
+    assert (host_state("dk-03"), admin(on, "dk-03")) == ("active", READY)
+    assert [found(on, disk) for disk in DISKS] == [True, True]
+
+    words = [word for disk in DISKS for word in ("--wipe", disk)]
+    done, seen = under_load(urls, lambda: drcloud("host", "decommission", "dk-03", "--yes", *words))
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert host_state("dk-03") == "retired"
+    assert [found(on, disk) for disk in DISKS] == [False, False]
+    assert on("dk-03", "findmnt /srv/demo; findmnt /var/lib/docker").stdout == ""
+    assert on("dk-03", "systemctl is-active docker.service").stdout.strip() != "active"

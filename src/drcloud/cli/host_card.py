@@ -59,21 +59,16 @@ def parts(card: HostCard) -> Iterator[RenderableType]:
         ((one["name"], one["mode"], one["nic"], one["containers"], one["mtu"]) for one in card.bridges),
     )
     yield from _section(
-        "Certificates",
-        ("certificate", "for", "expires", "days left"),
-        (
-            (
-                one["name"],
-                one["purpose"],
-                one["not_after"],
-                Text(str(one["days"]), style=_urgency(one["days"])),
-            )
-            for one in card.certificates
-        ),
+        "Certificates", ("certificate", "for", "expires", "days left"), map(_certificate, card.certificates)
     )
     yield from _section(
         "Pinned host keys", ("type", "fingerprint"), ((one.type, one.fingerprint) for one in card.keys)
     )
+
+
+def _certificate(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    left = Text(str(one["days"]), style=_urgency(one["days"]))
+    return one["name"], one["purpose"], one["not_after"], left
 
 
 def _survey(card: HostCard) -> Mapping[str, Any]:
