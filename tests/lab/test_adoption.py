@@ -53,7 +53,8 @@ def legacy(on: Run, on_first: None) -> Iterator[None]:
     """A container and a network as somebody made them by hand."""
     mine = "$(sudo docker ps --quiet --filter label=com.dianrong.cloud.app=demo)"
     [image] = on(HOST, f"sudo docker inspect --format '{{{{.Config.Image}}}}' {mine}").stdout.split()
-    clean = f"sudo docker rm --force {APP}; sudo docker network rm {NETWORK}"
+    ours = f"$(sudo docker ps --all --quiet --filter label=com.dianrong.cloud.app={APP})"
+    clean = f"sudo docker rm --force {APP} {ours}; sudo docker network rm {NETWORK}"
     on(HOST, clean)
     made = on(
         HOST,

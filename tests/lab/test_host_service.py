@@ -18,7 +18,7 @@ from tests.lab.rolling import (
     under_load,
 )
 
-from drcloud.cmdb import leases, snapshot
+from drcloud.cmdb import leases, lookup, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
@@ -117,9 +117,6 @@ def restored(lab: Lab, tmp_path: Path) -> Iterator[None]:
     yield
     back = drcloud("cmdb", "restore", str(kept), "--replace", "--yes")
     assert back.returncode == 0, said(back)
-    # Disks may have been wiped.
-    anew = drcloud("host", "provision", "dk-03")
-    assert anew.returncode == 0, said(anew)
     healed = deploy(SECOND)
     assert healed.returncode == 0, said(healed)
 
@@ -142,6 +139,22 @@ def test_a_host_is_decommissioned(on: Run, urls: list[str], on_first: None) -> N
     assert "host dk-05 is retired" in over.stderr
 
 
+@pytest.fixture
+def rebuilt(restored: None, tmp_path: Path) -> Iterator[None]:
+    """A host whose disks were wiped is as one whose disks were replaced."""
+    yield
+    back = drcloud("cmdb", "restore", str(tmp_path / "cmdb.backup"), "--replace", "--yes")
+    assert back.returncode == 0, said(back)
+    with Store.open().write(reason="the disks were wiped") as session:
+        for disk in lookup.host(session, "dk-03").block_devices:
+            disk.uuid = None if disk.path in DISKS else disk.uuid
+    anew = drcloud("host", "provision", "dk-03")
+    assert anew.returncode == 0, said(anew)
+    (tmp_path / "cmdb.backup").unlink()
+    good = drcloud("cmdb", "backup", str(tmp_path / "cmdb.backup"))
+    assert good.returncode == 0, said(good)
+
+
 MARK = "what-nobody-may-read-again"
 DISKS = ("/dev/drc-volume", "/dev/drc-data")
 
@@ -151,7 +164,7 @@ def found(on: Run, disk: str) -> bool:
     return on("dk-03", f"sudo sync; sudo grep --count --text {MARK} {disk}").stdout.strip() != "0"
 
 
-@pytest.mark.usefixtures("restored")
+@pytest.mark.usefixtures("rebuilt")
 def test_disks_are_wiped_that_are_named_by_serial_and_no_others(
     on: Run, urls: list[str], on_first: None
 ) -> None:

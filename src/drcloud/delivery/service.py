@@ -7,13 +7,15 @@ from sqlalchemy.orm import Session
 
 from drcloud.cmdb import drift, hosts, lookup, ports, snapshot
 from drcloud.cmdb.declared import Host, PlacementHost
-from drcloud.cmdb.operational import Instance
+from drcloud.cmdb.operational import Instance, Observation
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy
 from drcloud.delivery.drifts import MEANING
 from drcloud.errors import InvalidInputError
 
 RETIRED = "retired"
+# The source of a look at a host.
+DECOMMISSION = "decommission"
 # From where a host can be retired at once; see ``drcloud.cmdb.hosts.MOVES``.
 ON_THE_WAY = "maintenance"
 
@@ -35,6 +37,15 @@ def standing(store: Store, host: str) -> dict[str, str]:
         for place in ((row.app, row.env) for row in placements)
         if place in observed.desired
     }
+
+
+def is_emptied(store: Store, host: str) -> bool:
+    """Tell whether the last look at a host was that of its decommissioning, and nothing of ours was left."""
+    with store.read() as session:
+        row = lookup.host(session, host)
+        look = session.scalars(select(Observation).where(Observation.host_id == row.id)).one_or_none()
+        left = session.scalars(select(Instance.id).where(Instance.host_id == row.id).limit(1)).first()
+        return look is not None and look.source == DECOMMISSION and left is None
 
 
 def require_retirable(store: Store, host: str) -> None:

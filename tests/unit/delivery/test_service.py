@@ -111,3 +111,13 @@ def test_a_host_that_an_app_cannot_do_without_is_not_retired(store: Store) -> No
             act(store, "dk-04")
     hosts, _ports = placed(store)
     assert hosts == ("dk-01", "dk-02", "dk-03", "dk-04")
+
+
+def test_a_host_is_emptied_when_its_decommissioning_saw_it_so(store: Store, revision: str) -> None:
+    assert not service.is_emptied(store, "dk-01")
+    observe.record(store, "dk-01", [], "deploy")
+    assert not service.is_emptied(store, "dk-01")
+    observe.record(store, "dk-01", [], service.DECOMMISSION)
+    assert service.is_emptied(store, "dk-01")
+    observe.record(store, "dk-01", [instance(revision)], service.DECOMMISSION)
+    assert not service.is_emptied(store, "dk-01")

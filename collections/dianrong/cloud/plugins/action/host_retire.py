@@ -19,6 +19,8 @@ try:
 except ImportError:
     leases = None  # ControllerAction says what is missing.
 
+STATES = ("emptied", "freed", "retired")
+
 
 class ActionModule(ControllerAction):
     """The host first, the CMDB last: what dies in between is done by the next run."""
@@ -28,24 +30,33 @@ class ActionModule(ControllerAction):
         given = self.arguments(
             reason={"type": "str", "required": True},
             ticket={"type": "str"},
-            state={"type": "str", "choices": ["emptied", "retired"], "default": "retired"},
+            state={"type": "str", "choices": list(STATES), "default": "retired"},
         )
-        store, host = open_store(), str(task_vars["inventory_hostname"])
+        store, host, state = open_store(), str(task_vars["inventory_hostname"]), given["state"]
         service.require_retirable(store, host)
+        removed: list[str] = []
+        lines: list[str] = []
+        # Who was emptied may have no engine any more that could be asked.
+        if state == "retired" or (state == "emptied" and not service.is_emptied(store, host)):
+            removed, lines = self._empty(store, host, task_vars)
+        if state != "emptied" and not self.check_mode:
+            lines += service.retire(store, host, reason=given["reason"], ticket=given["ticket"])
+        return {
+            "changed": bool(removed) or state != "emptied",
+            "removed": removed,
+            "diff": {"before": "", "after": "".join(f"{line}\n" for line in lines)},
+        }
+
+    def _empty(self, store: t.Any, host: str, task_vars: dict[str, t.Any]) -> tuple[list[str], list[str]]:
+        """Remove all instances; return what was there, and what was done."""
         found = self._module(task_vars, app="", env="", state="observed")
         places = sorted({(str(one["app"]), str(one["env"]), str(one["slot"])) for one in found})
         lines = [f"remove {one['name']}" for one in found]
         if not self.check_mode:
-            for app, env, slot in places:
-                found = self._remove(store, host, (app, env, slot), task_vars)
-            observe.record(store, host, found, "decommission")
-            if given["state"] == "retired":
-                lines += service.retire(store, host, reason=given["reason"], ticket=given["ticket"])
-        return {
-            "changed": bool(places) or given["state"] == "retired",
-            "removed": [f"{app}@{env} {slot}" for app, env, slot in places],
-            "diff": {"before": "", "after": "".join(f"{line}\n" for line in lines)},
-        }
+            for place in places:
+                found = self._remove(store, host, place, task_vars)
+            observe.record(store, host, found, service.DECOMMISSION)
+        return [f"{app}@{env} {slot}" for app, env, slot in places], lines
 
     def _remove(
         self, store: t.Any, host: str, place: tuple[str, str, str], task_vars: dict[str, t.Any]

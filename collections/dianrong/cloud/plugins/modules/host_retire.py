@@ -26,9 +26,12 @@ options:
     description: The change ticket.
     type: str
   state:
-    description: V(emptied) removes the containers, and leaves the CMDB as it is.
+    description:
+      - V(emptied) removes the containers, and leaves the CMDB as it is.
+      - V(freed) does what is to be done in the CMDB, and asks the host nothing.
+      - V(retired) does both.
     type: str
-    choices: [emptied, retired]
+    choices: [emptied, freed, retired]
     default: retired
 attributes:
   check_mode:
