@@ -59,6 +59,8 @@ class Kamal:
             "builder": {"arch": "amd64"},
             "ssh": {"user": "ops", "config": str(self._bench.lab.ssh / "lab_config")},
             "boot": {"limit": limit, "wait": 0},
+            # Its own default is an option that the driver of the lab's engines does not know.
+            "logging": {"driver": "json-file", "options": {"max-size": "10m"}},
             "readiness_delay": 0,
             "retain_containers": 1,
         }
