@@ -36,15 +36,6 @@ class ImageEngine(Engine):
         """Return all images; ``RepoDigests`` and ``RepoTags`` are what they are called."""
         return self._json("GET", "/images/json")
 
-    def image(self, name):
-        """Return an image by its name or id, or None where it is not there."""
-        try:
-            return self._json("GET", f"/images/{quote(name)}/json")
-        except EngineError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
-
     def remove_image(self, name):
         """Take a name off an image, and the image away with its last name; gone already is as good.
 
