@@ -141,19 +141,27 @@ def locked_cmdb() -> Iterator[None]:
         connection.close()
 
 
-def kill(rolling: subprocess.Popen[bytes]) -> None:
-    """Kill the controller with its workers, each of which has a session of its own, and what they started."""
+def stop(rolling: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Stop the controller with its workers, each of which has a session of its own, and what they started."""
     controller = psutil.Process(rolling.pid)
     controller.suspend()  # so that it starts no more of them
     family = [controller, *controller.children(recursive=True)]
     for one in family:
         with suppress(psutil.NoSuchProcess):
+            one.suspend()
+    return family
+
+
+def kill(rolling: subprocess.Popen[bytes]) -> None:
+    """Kill the controller and all that it started."""
+    for one in stop(rolling):
+        with suppress(psutil.NoSuchProcess):
             one.kill()
     rolling.wait()
 
 
-def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
-    """Kill the controller and all its workers at a point of the roll, and have its leases end."""
+def at(point: Point, look: Look, act: Callable[[], object]) -> None:
+    """Do something at a point of the roll."""
 
     def there() -> bool:
         look.again()
@@ -166,9 +174,14 @@ def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
         if there():
             with locked_cmdb():
                 if there():
-                    kill(rolling)
+                    act()
                     break
         time.sleep(0.02)
+
+
+def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
+    """Kill the controller and all its workers at a point of the roll, and have its leases end."""
+    at(point, look, lambda: kill(rolling))
     holders = {held.holder for held in leases.held(Store.open())}
     wait_for(lambda: expired(holders), 20)
 
@@ -259,3 +272,43 @@ def test_going_back_goes_on_from_wherever_its_controller_was_killed(
     assert last().state == "reverted"
     assert {tags()[host] for host in hosts} == {before}
     in_order(on, lab, hosts)
+
+
+@pytest.mark.lab_slow
+@pytest.mark.parametrize(
+    "name", ["first host claimed", "new instance started", "old instance stopped", "second batch claimed"]
+)
+def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
+    name: str, lab: Lab, on: Run, urls: list[str]
+) -> None:
+    """As a virtual machine that was paused: its locks are taken over, and then it acts as if nothing had been."""
+    wanted = other(ROLLED)
+    look = Look(lab, last().id)
+    seen_capacity = Capacity(lab)
+    family: list[psutil.Process] = []
+    sleeper = roll(wanted, *ROLLED)
+
+    def go_on() -> subprocess.CompletedProcess[str]:
+        at(ROLL[name], look, lambda: family.extend(stop(sleeper)))
+        holders = {held.holder for held in leases.held(Store.open())}
+        pattern = f"drcloud.cmdb.heartbeat ({'|'.join(holders)})"
+        subprocess.run(["pkill", "--signal", "KILL", "--full", pattern], check=True)
+        wait_for(lambda: expired(holders), 20)
+        done = drcloud("deploy", "demo", "--env", "prod", "--resume")
+        for one in reversed(family):
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
+        assert sleeper.wait(timeout=180) != 0
+        return done
+
+    try:
+        done, seen = under_load(urls, go_on)
+    finally:
+        if sleeper.poll() is None:
+            kill(sleeper)
+    lowest = seen_capacity.stop()
+    assert done.returncode == 0, said(done)
+    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+    assert min(lowest.values()) >= needed(), lowest
+    assert {tags()[host] for host in ROLLED} == {wanted}
+    in_order(on, lab, ROLLED)

@@ -511,6 +511,26 @@ def test_a_host_is_drained_by_both_slots_unless_it_must_stay(on: Run) -> None:
     assert all(states(on, lb) == {"infra-01_a": 0, "infra-01_b": 0} for lb in LBS)
 
 
+def test_who_lost_a_lock_cannot_act_any_more(on: Run, vip: str, served: str) -> None:
+    def say(fence: str, state: str) -> tuple[int, str]:
+        lines = f"fence {fence}\\nset server {POOL}/infra-01_a state {state}\\n"
+        done = on("lb-01", f"printf '{lines}' | sudo {SAY} change")
+        return done.returncode, done.stderr
+
+    begun = states(on, "lb-01")
+    assert say(f"{POOL} 7", "drain")[0] == 0
+    assert states(on, "lb-01") != begun
+    code, words = say(f"{POOL} 6", "ready")
+    assert (code, "a newer operation (token 7) was here, this one (token 6)" in words) == (75, True)
+    assert states(on, "lb-01") != begun
+    assert say("another_pool 6", "ready")[0] == 0
+    assert say("../etc 9", "drain")[0] == 2
+    assert say(f"{POOL} x", "drain")[0] == 2
+    put(on, "lb-01", "infra-01_a", "ready")
+    assert states(on, "lb-01") == begun
+    on("lb-01", f"sudo rm /var/lib/drcloud/fence/lb:{POOL} /var/lib/drcloud/fence/lb:another_pool")
+
+
 def test_statistics_are_read_only(on: Run, addresses: dict[str, str]) -> None:
     url = f"http://{addresses['lb-01']}:8404/stats;csv"
     with urllib.request.urlopen(url, timeout=5) as got:

@@ -75,6 +75,16 @@ def test_a_question_may_come_with_a_change():
         balancer(out="\n").change(["set server p/a state drain"], "show")
 
 
+def test_who_holds_a_lock_says_by_which_token():
+    said = f"\n# asked\n{(RECORDED / 'pool-2.6.txt').read_text()}"
+    told = balancer(out=said)
+    lbs = _balancers.Balancers("demo_prod", [told])
+    lbs.tell(["set server p/a state drain"])
+    lbs.under(7).tell(["set server p/a state drain"])
+    first, second = (lines for _command, lines in told._connection.asked)
+    assert second == f"fence demo_prod 7\n{first}"
+
+
 def test_all_load_balancers_are_asked_at_the_same_time():
     """Each answers only when the other one was asked too; asked in turns, the first would wait in vain."""
     together = threading.Barrier(2, timeout=20)

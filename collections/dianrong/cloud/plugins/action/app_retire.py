@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
@@ -62,7 +62,7 @@ class ActionModule(ControllerAction):
             drain_timeout=drain_timeout,
         )
         host = _roll.Host(self, begun, name, task_vars)
-        outcome = Switch(order, host, _balancers.connect(self, target.pool, target.lbs, task_vars)).retire()
+        outcome = Switch(order, host, _roll.Front(self, begun, task_vars).balancers).retire()
         ledger.commit(store, begun.deployment, name, begun.token, outcome.state, outcome.detail)
         if outcome.instances is not None:
             observe.record(store, name, outcome.instances, "retire")

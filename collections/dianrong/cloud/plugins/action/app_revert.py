@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
@@ -64,7 +64,7 @@ class ActionModule(ControllerAction):
             drain_timeout=drain_timeout,
             keep=True,
         )
-        return Switch(order, host, _balancers.connect(self, target.pool, target.lbs, task_vars)).run()
+        return Switch(order, host, _roll.Front(self, begun, task_vars).balancers).run()
 
 
 def _ended(before: t.Any, outcome: t.Any, target: t.Any) -> tuple[str, dict[str, t.Any]]:

@@ -65,7 +65,7 @@ class ActionModule(ControllerAction):
         app, env, slot = place
         name = f"app:{app}@{env}"
         with _locks.alone(store, name, f"decommission {host}"):
-            token = max(lease.token for lease in leases.held(store) if lease.name == name)
+            token = _locks.token(store, name)
             return self._module(task_vars, app=app, env=env, slot=slot, state="absent", token=token)
 
     def _module(self, task_vars: dict[str, t.Any], **arguments: t.Any) -> list[dict[str, t.Any]]:

@@ -46,7 +46,7 @@ class ActionModule(ControllerAction):
                     pool.require_capacity()
             if not self.check_mode:
                 for pool in pools:
-                    pool.apply()
+                    pool.apply(_locks.token(open_store(), f"lb:{pool.name}"))
         for pool in pools:
             if not self.check_mode and (state == "out" or pool.name in standing):
                 pool.wait(given["wait"])
@@ -121,9 +121,10 @@ class _Pool:
             needed = _members.needed(None, self._known)
             _members.require_capacity(self._seen, self._host, self._servers, needed)
 
-    def apply(self) -> None:
+    def apply(self, token: int) -> None:
         if self.changes:
-            self._seen = _members.applied(self._balancers, self.name, self._servers, self.before, self.after)
+            held = self._balancers.under(token)
+            self._seen = _members.applied(held, self.name, self._servers, self.before, self.after)
 
     def wait(self, seconds: float) -> None:
         _members.waited(self._balancers, self._seen, self._servers, self._state, seconds)

@@ -53,7 +53,8 @@ class ActionModule(ControllerAction):
                     needed = _members.needed(given["min_in_service"], known)
                     _members.require_capacity(seen, given["host"], servers, needed)
                 if not self.check_mode:
-                    seen = _members.applied(balancers, pool, servers, before, wanted)
+                    held = balancers.under(_locks.token(open_store(), f"lb:{pool}"))
+                    seen = _members.applied(held, pool, servers, before, wanted)
         if not self.check_mode:
             seen = _members.waited(balancers, seen, servers, given["state"], given["wait"])
         return {

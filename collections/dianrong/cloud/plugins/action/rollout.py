@@ -10,7 +10,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _roll
+from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
@@ -73,7 +73,7 @@ class ActionModule(ControllerAction):
         begun = _roll.begun_of(given["rollout"])
         store = open_store()
         try:
-            balancers = _balancers.connect(self, begun.target.pool, begun.target.lbs, task_vars)
+            balancers = _roll.Front(self, begun, task_vars).balancers
             reports = [_report(host, task_vars) for host in begun.target.hosts]
             expected = saved.load(given["plan"]) if given["plan"] else None
             plan = rollout.make_plan(store, begun, reports, balancers.pools(), expected)

@@ -45,12 +45,14 @@ class Balancer:
         """Return the answer to a line, also that of processes which a reload replaced."""
         return self._run(f"{SAY} ask", line)
 
-    def change(self, lines: t.Sequence[str], question: str = "") -> str:
+    def change(self, lines: t.Sequence[str], question: str = "", fence: str = "") -> str:
         """Send lines that change something, and return the answer to a question that is asked right after.
 
-        The change is kept on the load balancer's disk before this returns.
+        The change is kept on the load balancer's disk before this returns. With a ``fence``, pool and token,
+        it is refused where a newer operation on that pool was there.
         """
-        said = self._run(f"{SAY} change", "\n".join(["; ".join(lines), *([question] if question else [])]))
+        parts = [f"fence {fence}" if fence else "", "; ".join(lines), question]
+        said = self._run(f"{SAY} change", "\n".join(part for part in parts if part))
         told, asked, answer = said.partition(f"{ASKED}\n")
         # HAProxy answers a command that worked with an empty line.
         if words := " ".join(told.split()):
@@ -87,9 +89,14 @@ class Balancer:
 class Balancers:
     """All load balancers in front of a pool; the port that a switch speaks to."""
 
-    def __init__(self, pool: str, balancers: t.Sequence[Balancer]) -> None:
+    def __init__(self, pool: str, balancers: t.Sequence[Balancer], token: int = 0) -> None:
         self._pool = pool
+        self._fence = f"{pool} {token}" if token else ""
         self._balancers = list(balancers)
+
+    def under(self, token: int) -> Balancers:
+        """Return the same for who holds a lock: refused are those who held it before."""
+        return Balancers(self._pool, self._balancers, token)
 
     def pools(self) -> dict[str, t.Any]:
         """Return what each load balancer says of the pool."""
@@ -106,11 +113,11 @@ class Balancers:
         All of them are told before the first failure is raised.
         """
         question = haproxy.ask(self._pool)
-        return _all(*self.each(lambda one: self._parsed(one, one.change(lines, question))))
+        return _all(*self.each(lambda one: self._parsed(one, one.change(lines, question, self._fence))))
 
     def tell_each(self, lines: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
         """Send each load balancer its lines; return the BalancerError of those that did not take them."""
-        return self.each(lambda balancer: balancer.change(lines[balancer.name]))[1]
+        return self.each(lambda balancer: balancer.change(lines[balancer.name], fence=self._fence))[1]
 
     def each(self, act: t.Callable[[Balancer], t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         """Do something with every load balancer at once; return the answers, and the errors of who gave none.
@@ -138,9 +145,14 @@ class Balancers:
             raise BalancerError(f"load balancer {balancer.name}: {error}") from error
 
 
-def connect(action: t.Any, pool: str, names: t.Sequence[str], task_vars: t.Mapping[str, t.Any]) -> Balancers:
-    """Return the load balancers of a pool, connected through their own variables."""
-    return Balancers(pool, [_balancer(action, name, task_vars) for name in names])
+def connect(
+    action: t.Any, pool: str, names: t.Sequence[str], task_vars: t.Mapping[str, t.Any], token: int = 0
+) -> Balancers:
+    """Return the load balancers of a pool, connected through their own variables.
+
+    ``token`` is the fencing token of who holds the lock; 0 stands for a person who acts by hand.
+    """
+    return Balancers(pool, [_balancer(action, name, task_vars) for name in names], token)
 
 
 def in_front(pool: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:

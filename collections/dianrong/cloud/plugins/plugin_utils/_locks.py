@@ -29,6 +29,11 @@ def holder() -> str:
     return os.environ.get(RUN) or f"{socket.gethostname()}/{controller}/{heartbeat.started_at(controller)}"
 
 
+def token(store: t.Any, name: str) -> int:
+    """Return the fencing token of a lock that is held."""
+    return max(lease.token for lease in leases.held(store) if lease.name == name)
+
+
 @contextlib.contextmanager
 def alone(store: t.Any, name: str, purpose: str, beside: t.Sequence[str] = ()) -> t.Iterator[None]:
     """Hold a lock alone, and those ``beside`` it with others; what this ansible-playbook holds is enough."""

@@ -67,7 +67,7 @@ class Front:
     """
 
     def __init__(self, action: t.Any, begun: t.Any, task_vars: t.Mapping[str, t.Any]) -> None:
-        self._given = action, begun.target.pool, begun.target.lbs, task_vars
+        self._given = action, begun.target.pool, begun.target.lbs, task_vars, begun.token
         self.last: dict[str, t.Any] | None = None
 
     @functools.cached_property
