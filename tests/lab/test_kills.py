@@ -281,7 +281,7 @@ def test_going_back_goes_on_from_wherever_its_controller_was_killed(
 def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
     name: str, lab: Lab, on: Run, urls: list[str]
 ) -> None:
-    """As a virtual machine that was paused: its locks are taken over, and then it acts as if nothing had been."""
+    """As a machine that was paused: its locks are taken over, and then it acts as if nothing had been."""
     wanted = other(ROLLED)
     look = Look(lab, last().id)
     seen_capacity = Capacity(lab)
