@@ -24,6 +24,7 @@ from tests.lab.rolling import (
     drcloud,
     said,
     tags,
+    vip,
     wait_for,
 )
 
@@ -136,6 +137,12 @@ def urls(provisioned: Lab) -> list[str]:
     addresses = {host.name: host.address for host in seen.hosts}
     placement = next(row for row in seen.placements if (row.app, row.env) == ("demo", "prod"))
     return [f"http://{addresses[lb]}:{placement.lb_port}/" for lb in placement.lbs]
+
+
+@pytest.fixture(scope="session")
+def clients(urls: list[str]) -> list[str]:
+    """Where the load of a roll asks: at both load balancers, and at the VIP that one of them holds."""
+    return [*urls, vip()]
 
 
 @pytest.fixture(scope="session")

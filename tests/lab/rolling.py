@@ -1,4 +1,4 @@
-"""What the tests of rolls share: the command, the load on both load balancers, looks at hosts and ledger."""
+"""What the tests of rolls share: the command, the load on balancers and VIP, looks at hosts and ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from drcloud.cmdb import snapshot
+from drcloud.cmdb import reading, snapshot
 from drcloud.cmdb.operational import Deployment
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, status
@@ -24,7 +24,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 HOSTS = tuple(f"dk-0{number}" for number in range(1, 7))
 FIRST, SECOND = "t1", "t2"
 SICK, LATE, PICKY = "t3-never-healthy", "t4-crashes-late", "t5-not-on-every-host"
-RATE = 40.0
+RATE = 30.0
 LBS = ("lb-01", "lb-02")
 POOL = "demo_prod"
 END = "=== end"
@@ -60,8 +60,16 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
+def vip() -> str:
+    """The app where its users ask for it: at the VIP that one of the load balancers holds."""
+    store = Store.open()
+    [pool] = reading.read(store, "lb_pool", ["demo"])
+    [held] = reading.read(store, "vip", [pool.fields["vip"]])
+    return f"http://{held.fields['address']}:{pool.fields['port']}/"
+
+
 def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult]:
-    """Do something while both load balancers are asked steadily: GETs, slow ones, and POSTs."""
+    """Do something while each of these is asked steadily: GETs, slow ones, and POSTs."""
     load = Load(urls, mixed(RATE))
     load.start()
     try:
@@ -71,7 +79,8 @@ def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult
     finally:
         seen = load.stop()
     print(f"{seen.served} served, {seen.failed} failed, {seen.posted} posted, {seen.failed_posts} failed")
-    print(seen.by_version, *seen.errors, sep="\n")
+    print(seen.by_version, *(f"{url} {got}, {lost} failed" for url, (got, lost) in seen.at.items()))
+    print(*seen.errors, sep="\n")
     return result, seen
 
 

@@ -66,13 +66,13 @@ RETIRE = """
 """
 
 
-def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, urls: list[str]) -> None:
+def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, clients: list[str]) -> None:
     variables = ("-e", "app=demo", "-e", f"tag={FIRST}", "-e", "env=prod")
     # As it is where there are many: one host of each rack pulls first.
     done = play("dianrong.cloud.deploy", *variables, "-e", "pull_at_once=1")
     assert done.returncode == 0, said(done)
     assert tags() == dict.fromkeys(HOSTS, FIRST)
-    assert {answers(url)["version"] for url in urls * 3} == {FIRST}
+    assert {answers(url)["version"] for url in clients * 3} == {FIRST}
     before = running(on)
     assert all(len(names) == 1 for names in before.values())
     again = play("dianrong.cloud.deploy", *variables)
@@ -85,10 +85,10 @@ def test_a_first_deploy_and_a_second_that_has_nothing_to_do(play: Run, on: Run, 
 
 @pytest.mark.lab_slow
 def test_a_release_that_never_gets_healthy_stops_at_the_first_host(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
     before = running(on)
-    done, seen = under_load(urls, lambda: deploy(SICK))
+    done, seen = under_load(clients, lambda: deploy(SICK))
     assert done.returncode == ExitCode.FAILED, said(done)
     assert "HTTP 503" in done.stdout
     assert seen.failed == 0, seen.errors
@@ -179,9 +179,9 @@ def test_a_slot_is_drained_and_given_back_by_hand(provisioned: Lab, on_first: No
 # From here on the tests roll; each begins where the one before it ended, for going back takes half a minute.
 
 
-def test_a_roll_loses_no_request(on: Run, urls: list[str], on_first: None) -> None:
+def test_a_roll_loses_no_request(on: Run, clients: list[str], on_first: None) -> None:
     began = time.monotonic()
-    done, seen = under_load(urls, lambda: deploy(SECOND))
+    done, seen = under_load(clients, lambda: deploy(SECOND))
     print(f"roll of {len(HOSTS)} hosts: {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, said(done)
     assert seen.failed == 0, seen.errors
@@ -208,11 +208,11 @@ def test_the_second_of_two_deploys_is_refused(built: None) -> None:
 
 @pytest.mark.lab_slow
 def test_an_app_is_taken_off_a_host_and_brought_back(
-    play: Run, on: Run, urls: list[str], tmp_path: Path, on_first: None
+    play: Run, on: Run, clients: list[str], tmp_path: Path, on_first: None
 ) -> None:
     book = tmp_path / "retire.yml"
     book.write_text(RETIRE, encoding="utf-8")
-    done, seen = under_load(urls, lambda: play(str(book), "-e", f"tag={FIRST}"))
+    done, seen = under_load(clients, lambda: play(str(book), "-e", f"tag={FIRST}"))
     assert done.returncode == 0, said(done)
     assert seen.failed == 0, seen.errors
     assert running(on)["dk-06"] == []
@@ -255,7 +255,7 @@ def test_the_playbook_alone_says_the_same(play: Run) -> None:
 
 
 def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_up(
-    provisioned: Lab, on: Run, urls: list[str], on_first: None
+    provisioned: Lab, on: Run, clients: list[str], on_first: None
 ) -> None:
     command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
     victim = ""
@@ -273,7 +273,7 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
         return rolling.returncode, out
 
     try:
-        (code, out), seen = under_load(urls, roll_and_kill)
+        (code, out), seen = under_load(clients, roll_and_kill)
         assert code == ExitCode.UNREACHABLE, out
         states = steps()
         assert states[victim] == "unreachable"
@@ -281,14 +281,14 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
         # What a machine had in hand when it was killed may break, and nothing else.
         assert seen.failed <= RATE, seen.errors
         assert host_state(victim) == "quarantined"
-        others, seen = under_load(urls, lambda: deploy(SECOND))
+        others, seen = under_load(clients, lambda: deploy(SECOND))
         assert others.returncode == 0, said(others)
         assert seen.failed == 0, seen.errors
     finally:
         if victim:
             revive(provisioned, victim)
     # What it started by itself when it came back is not asked: the roll brings it up to date first.
-    healed, seen = under_load(urls, lambda: deploy(SECOND, "--limit", victim))
+    healed, seen = under_load(clients, lambda: deploy(SECOND, "--limit", victim))
     assert healed.returncode == 0, said(healed)
     assert seen.failed == 0, seen.errors
     assert set(seen.by_version) == {SECOND}
@@ -299,7 +299,7 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
 
 @pytest.mark.lab_slow
 def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
     playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
     variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
@@ -316,7 +316,7 @@ def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
         wait_for(lambda: not leases.held(Store.open()), 60)
         return deploy(SECOND)
 
-    done, seen = under_load(urls, kill_and_resume)
+    done, seen = under_load(clients, kill_and_resume)
     assert done.returncode == 0, said(done)
     assert seen.failed == 0, seen.errors
     assert tags() == dict.fromkeys(HOSTS, SECOND)

@@ -231,7 +231,7 @@ def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
     machine: Callable[[str], Machine],
     engine: Play,
     play: Play,
-    urls: list[str],
+    clients: list[str],
     lab: Lab,
     on_first: None,
 ):
@@ -243,7 +243,7 @@ def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
         return play("dianrong.cloud.upgrade_engine", "--limit", HOST, "-e", json.dumps(variables))
 
     try:
-        done, seen = under_load(urls, lambda: upgrade(f"{before}+drctest1"))
+        done, seen = under_load(clients, lambda: upgrade(f"{before}+drctest1"))
         assert done.returncode == 0, done.stdout
         assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
         assert host.package("docker.io").version == f"{before}+drctest1"
@@ -253,7 +253,7 @@ def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
         assert again.returncode == 0, again.stdout
         assert "changed=0" in again.stdout
 
-        bad, seen = under_load(urls, lambda: upgrade(f"{before}+drctest2"))
+        bad, seen = under_load(clients, lambda: upgrade(f"{before}+drctest2"))
         assert bad.returncode == 2, bad.stdout
         assert f"{before}+drctest1 is back, and {before}+drctest2 is not: " in bad.stdout
         assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors

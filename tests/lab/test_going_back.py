@@ -54,12 +54,12 @@ def on_second(built: None) -> None:
 
 
 def test_a_rollback_goes_to_what_was_stable_and_no_further(
-    on: Run, urls: list[str], on_second: None, play: Run
+    on: Run, clients: list[str], on_second: None, play: Run
 ) -> None:
     dry = rollback("--check")
     assert dry.returncode == 0, said(dry)
     assert tags() == dict.fromkeys(HOSTS, SECOND)
-    back, seen = under_load(urls, rollback)
+    back, seen = under_load(clients, rollback)
     assert back.returncode == 0, said(back)
     assert seen.failed == 0, seen.errors
     assert set(seen.by_version) == {FIRST, SECOND}
@@ -74,8 +74,8 @@ def test_a_rollback_goes_to_what_was_stable_and_no_further(
     assert tags() == ON_FIRST
 
 
-def test_where_one_host_says_no_all_of_them_go_back(on: Run, urls: list[str], on_first: None) -> None:
-    done, seen = under_load(urls, lambda: deploy(PICKY))
+def test_where_one_host_says_no_all_of_them_go_back(on: Run, clients: list[str], on_first: None) -> None:
+    done, seen = under_load(clients, lambda: deploy(PICKY))
     assert done.returncode == ExitCode.FAILED, said(done)
     assert seen.failed == 0, seen.errors
     assert set(steps().values()) <= {"reverted", "skipped"}
@@ -107,20 +107,20 @@ def test_a_plan_is_looked_at_and_applied_later_as_long_as_it_holds(on_first: Non
 
 @pytest.mark.lab_slow
 def test_an_app_that_dies_after_a_while_is_found_out_and_taken_back(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
-    done, seen = under_load(urls, lambda: deploy(LATE, "--canary-watch", "25"))
+    done, seen = under_load(clients, lambda: deploy(LATE, "--canary-watch", "25"))
     assert done.returncode == ExitCode.FAILED, said(done)
     assert last().state == "reverted", said(done)
     assert tags() == ON_FIRST
     assert one_each(on)
     # What the first host had in hand when its app died may break, and nothing else.
-    assert seen.failed <= len(urls), seen.errors
+    assert seen.failed <= len(clients), seen.errors
     assert sorted(steps().values()) == ["reverted", *["skipped"] * 5]
 
 
 @pytest.mark.lab_slow
-def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, urls: list[str], on_first: None) -> None:
+def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, clients: list[str], on_first: None) -> None:
     playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
     variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
 
@@ -135,7 +135,7 @@ def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, urls: list[str]
         wait_for(lambda: not leases.held(Store.open()), 60)
         return drcloud("deploy", "demo", "--env", "prod", "--resume")
 
-    done, seen = under_load(urls, kill_and_resume)
+    done, seen = under_load(clients, kill_and_resume)
     assert done.returncode == 0, said(done)
     assert seen.failed == 0, seen.errors
     assert tags() == dict.fromkeys(HOSTS, SECOND)

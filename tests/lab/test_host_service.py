@@ -49,13 +49,13 @@ def back_in_service(built: None) -> Iterator[None]:
 
 @pytest.mark.usefixtures("back_in_service")
 def test_a_host_is_drained_misses_a_deploy_and_comes_back_with_the_next(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
     before = running(on)
     dry = drcloud("host", "drain", "dk-04", "--check")
     assert dry.returncode == 0, said(dry)
     assert (admin(on, "dk-04"), host_state("dk-04")) == (READY, "active")
-    done, seen = under_load(urls, lambda: drcloud("host", "drain", "dk-04", "--reason", "new memory"))
+    done, seen = under_load(clients, lambda: drcloud("host", "drain", "dk-04", "--reason", "new memory"))
     assert done.returncode == 0, said(done)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
     assert (admin(on, "dk-04"), host_state("dk-04")) == (DRAINED, "maintenance")
@@ -74,7 +74,7 @@ def test_a_host_is_drained_misses_a_deploy_and_comes_back_with_the_next(
     words = "demo_prod stays drained on dk-04 until a deploy brings it up to date: another image runs"
     assert words in back.stdout
     assert (admin(on, "dk-04"), host_state("dk-04")) == (DRAINED, "active")
-    healed, seen = under_load(urls, lambda: deploy(SECOND))
+    healed, seen = under_load(clients, lambda: deploy(SECOND))
     assert healed.returncode == 0, said(healed)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
     assert set(seen.by_version) == {SECOND}
@@ -83,18 +83,18 @@ def test_a_host_is_drained_misses_a_deploy_and_comes_back_with_the_next(
 
 @pytest.mark.usefixtures("back_in_service")
 def test_too_many_hosts_are_not_drained_and_may_be_quarantined(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
     names = ("dk-01", "dk-02", "dk-03")
     try:
-        done, seen = under_load(urls, lambda: drcloud("host", "drain", *names))
+        done, seen = under_load(clients, lambda: drcloud("host", "drain", *names))
         assert done.returncode == ExitCode.FAILED, said(done)
         assert "would keep 3 hosts in service without dk-03, and 4 must stay" in done.stdout
         assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
         assert [host_state(name) for name in names] == ["maintenance", "maintenance", "active"]
         assert admin(on, "dk-03") == READY
         bad, seen = under_load(
-            urls, lambda: drcloud("host", "quarantine", "dk-03", "--reason", "its disk lies")
+            clients, lambda: drcloud("host", "quarantine", "dk-03", "--reason", "its disk lies")
         )
         assert bad.returncode == 0, said(bad)
         assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
@@ -122,11 +122,11 @@ def restored(lab: Lab, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restored")
-def test_a_host_is_decommissioned(on: Run, urls: list[str], on_first: None) -> None:
+def test_a_host_is_decommissioned(on: Run, clients: list[str], on_first: None) -> None:
     asked = drcloud("host", "decommission", "dk-05")
     assert asked.returncode == ExitCode.CANCELLED, said(asked)
     done, seen = under_load(
-        urls, lambda: drcloud("host", "decommission", "dk-05", "--yes", "--reason", "end of its lease")
+        clients, lambda: drcloud("host", "decommission", "dk-05", "--yes", "--reason", "end of its lease")
     )
     assert done.returncode == 0, said(done)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
@@ -166,7 +166,7 @@ def found(on: Run, disk: str) -> bool:
 
 @pytest.mark.usefixtures("rebuilt")
 def test_disks_are_wiped_that_are_named_by_serial_and_no_others(
-    on: Run, urls: list[str], on_first: None
+    on: Run, clients: list[str], on_first: None
 ) -> None:
     written = on("dk-03", f"for at in /srv/demo /var/lib/docker; do echo {MARK} | sudo tee $at/mark; done")
     assert written.returncode == 0, written.stderr
@@ -180,7 +180,7 @@ def test_disks_are_wiped_that_are_named_by_serial_and_no_others(
     assert [found(on, disk) for disk in DISKS] == [True, True]
 
     words = [word for disk in DISKS for word in ("--wipe", disk)]
-    done, seen = under_load(urls, lambda: drcloud("host", "decommission", "dk-03", "--yes", *words))
+    done, seen = under_load(clients, lambda: drcloud("host", "decommission", "dk-03", "--yes", *words))
     assert done.returncode == 0, said(done)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
     assert host_state("dk-03") == "retired"

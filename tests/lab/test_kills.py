@@ -232,7 +232,7 @@ def in_order(on: Run, lab: Lab, hosts: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("name", points(ROLL))
 def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
-    name: str, lab: Lab, on: Run, urls: list[str]
+    name: str, lab: Lab, on: Run, clients: list[str]
 ) -> None:
     wanted = other(ROLLED)
     look = Look(lab, last().id)
@@ -242,7 +242,7 @@ def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
         kill_at(ROLL[name], look, roll(wanted, *ROLLED))
         return drcloud("deploy", "demo", "--env", "prod", "--resume")
 
-    done, seen = under_load(urls, kill_and_resume)
+    done, seen = under_load(clients, kill_and_resume)
     lowest = seen_capacity.stop()
     assert done.returncode == 0, said(done)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
@@ -253,7 +253,7 @@ def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
 
 @pytest.mark.parametrize("name", points(BACK))
 def test_going_back_goes_on_from_wherever_its_controller_was_killed(
-    name: str, lab: Lab, on: Run, urls: list[str]
+    name: str, lab: Lab, on: Run, clients: list[str]
 ) -> None:
     hosts = ("dk-01", PICKED)
     before = FIRST if other(hosts) == SECOND else SECOND
@@ -264,7 +264,7 @@ def test_going_back_goes_on_from_wherever_its_controller_was_killed(
         kill_at(BACK[name], look, roll(PICKY, *hosts))
         return drcloud("deploy", "demo", "--env", "prod", "--resume")
 
-    done, seen = under_load(urls, kill_and_resume)
+    done, seen = under_load(clients, kill_and_resume)
     lowest = seen_capacity.stop()
     assert done.returncode == 1, said(done)
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
@@ -279,7 +279,7 @@ def test_going_back_goes_on_from_wherever_its_controller_was_killed(
     "name", ["first host claimed", "new instance started", "old instance stopped", "second batch claimed"]
 )
 def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
-    name: str, lab: Lab, on: Run, urls: list[str]
+    name: str, lab: Lab, on: Run, clients: list[str]
 ) -> None:
     """As a machine that was paused: its locks are taken over, and then it acts as if nothing had been."""
     wanted = other(ROLLED)
@@ -302,7 +302,7 @@ def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
         return done
 
     try:
-        done, seen = under_load(urls, go_on)
+        done, seen = under_load(clients, go_on)
     finally:
         if sleeper.poll() is None:
             kill(sleeper)

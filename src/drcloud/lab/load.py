@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedRWPair
 from typing import Any
@@ -31,7 +31,10 @@ BODY = b"a line that is told once\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What the clients saw. ``errors`` are sentences, the first of each kind with its URL."""
+    """What the clients saw. ``errors`` are sentences, the first of each kind with its URL.
+
+    ``at`` has for each URL how many requests, POSTs among them, were answered and how many failed.
+    """
 
     served: int
     failed: int
@@ -41,6 +44,7 @@ class LoadResult:
     failed_posts: int = 0
     sockets: int = 0
     failed_sockets: int = 0
+    at: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def mixed(rate: float = 50.0) -> tuple[Kind, ...]:
 
 @dataclass(slots=True)
 class _Seen:
+    url: str
     kind: Kind
     versions: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -85,7 +90,7 @@ class Load:
         self._threads: list[threading.Thread] = []
         clients = [(url, kind) for url in urls for kind in kinds for _ in range(kind.clients)]
         for url, kind in clients:
-            seen = _Seen(kind)
+            seen = _Seen(url, kind)
             self._seen.append(seen)
             client = (_Socket if kind.method == SOCKET else _Client)(url, seen, self._stopping)
             self._threads.append(threading.Thread(target=client.run, daemon=True))
@@ -113,7 +118,13 @@ class Load:
             failed_posts=sum(seen.errors.total() for seen in posted),
             sockets=sum(seen.versions.total() for seen in opened),
             failed_sockets=sum(seen.errors.total() for seen in opened),
+            at={url: _at([*got, *posted], url) for url in {seen.url: None for seen in self._seen}},
         )
+
+
+def _at(seen: Sequence[_Seen], url: str) -> tuple[int, int]:
+    there = [one for one in seen if one.url == url]
+    return sum(one.versions.total() for one in there), sum(one.errors.total() for one in there)
 
 
 def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:

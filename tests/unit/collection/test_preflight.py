@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _instance, _preflight
+from ansible_collections.dianrong.cloud.plugins.module_utils import _instance, _listeners, _preflight
 
 MIB = 1024**2
 BASE, APP = "sha256:base", "sha256:app"
@@ -88,9 +89,35 @@ def test_a_port_of_another_container_is_refused(address):
 def test_a_port_of_another_program_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(_preflight.RefusedError, match=f"port {port} of 127.0.0.1 is taken by another"):
+        with pytest.raises(_preflight.RefusedError) as refused:
             _preflight.port(Engine(published=[("web", "127.0.0.2", port)]), "127.0.0.1", port)
+    own = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+    assert str(refused.value) == f"port {port} of 127.0.0.1 is taken by {own} (pid {os.getpid()})"
     _preflight.port(Engine(), "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("name", ["dockerd", "docker-proxy"])
+def test_a_port_that_the_engine_forgot_to_give_back_is_told_apart(monkeypatch, name):
+    monkeypatch.setattr(_listeners, "holder", lambda port: (name, 7))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(_preflight.RefusedError, match=r"held by the engine for no container.*restart it"):
+            _preflight.port(Engine(), "127.0.0.1", port)
+
+
+def test_a_program_that_cannot_be_seen_is_another_one(monkeypatch):
+    monkeypatch.setattr(_listeners, "holder", lambda port: None)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(_preflight.RefusedError, match=r"is taken by another program$"):
+            _preflight.port(Engine(), "127.0.0.1", port)
+
+
+def test_nobody_listens_at_a_port_that_is_free():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert _listeners.holder(port) is not None
+    assert _listeners.holder(port) is None
 
 
 def test_an_address_that_is_not_here_is_refused():

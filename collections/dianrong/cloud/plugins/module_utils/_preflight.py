@@ -10,13 +10,15 @@ import os
 import socket
 import stat
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _instance
+from ansible_collections.dianrong.cloud.plugins.module_utils import _instance, _listeners
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import EVERYWHERE
 
 ANY = (EVERYWHERE, "::", "")
 # A layer is on the disk twice while it is unpacked: as it was sent, and as files, so many times larger or so.
 UNPACKED = 3
 MIB = 1024**2
+# The engine itself, or its proxy, listens at the ports of containers.
+ENGINE = ("dockerd", "docker-proxy")
 
 
 class RefusedError(Exception):
@@ -78,5 +80,21 @@ def port(engine, address, number):
             listener.bind((address, int(number)))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise RefusedError(f"port {number} of {address} is taken by another program") from error
+                raise RefusedError(_held(address, number)) from error
             raise RefusedError(f"cannot use port {number} of {address}: {error.strerror}") from error
+
+
+def _held(address, number):
+    """Say who has a port that no container publishes.
+
+    An engine that was killed while it started a container may keep that one's port when it is back, until it
+    is started once more (https://github.com/moby/libnetwork/issues/1790, seen with 20.10.24).
+    """
+    name, pid = _listeners.holder(number) or ("another program", None)
+    if name in ENGINE:
+        return (
+            f"port {number} of {address} is held by the engine for no container, as after it was killed "
+            "while it started one: restart it (`systemctl restart docker`; with live-restore its containers "
+            "run on)"
+        )
+    return f"port {number} of {address} is taken by {name}" + (f" (pid {pid})" if pid else "")
