@@ -9,12 +9,17 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+import psutil
+from sqlalchemy import select, update
 
-from drcloud.cmdb import reading, snapshot
-from drcloud.cmdb.operational import Deployment
+from drcloud.cmdb import leases, reading, snapshot
+from drcloud.cmdb.base import now
+from drcloud.cmdb.operational import Deployment, Lease
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, status
 from drcloud.lab.identity import Lab
@@ -28,6 +33,7 @@ RATE = 30.0
 LBS = ("lb-01", "lb-02")
 POOL = "demo_prod"
 END = "=== end"
+PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 _ANEW = "ARG BASE\nFROM ${BASE}\nARG VERSION\nENV VERSION=${VERSION}"
 # What makes each of them no good: never healthy, dead after a while, never healthy on one host.
 PICKED = "dk-05"
@@ -148,6 +154,34 @@ def claimed() -> list[str]:
     """Which hosts are being switched now, after the canary."""
     rows = [step for step in last().steps if step.state == "claimed" and step.batch > 0]
     return [step.host.name for step in rows]
+
+
+def stop(rolling: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Stop the controller with its workers, each of which has a session of its own, and what they started."""
+    controller = psutil.Process(rolling.pid)
+    controller.suspend()  # so that it starts no more of them
+    family = [controller, *controller.children(recursive=True)]
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.suspend()
+    return family
+
+
+def kill(rolling: subprocess.Popen[bytes]) -> None:
+    """Kill the controller and all that it started."""
+    for one in stop(rolling):
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    rolling.wait()
+
+
+def expired(holders: set[str]) -> bool:
+    """End all leases, until the dead controller's heartbeat has ended too and renews none."""
+    with Store.open().operate() as session:
+        session.execute(update(Lease).values(expires_at=now() - timedelta(seconds=1)))
+    pattern = f"drcloud.cmdb.heartbeat ({'|'.join(holders)})"
+    heartbeats = subprocess.run(["pgrep", "--full", pattern], check=False, capture_output=True)
+    return not heartbeats.stdout and not leases.held(Store.open())
 
 
 def revive(lab: Lab, host: str) -> None:

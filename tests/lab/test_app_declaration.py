@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.lab.rolling import Run, drcloud, revive, said
+from tests.lab.rolling import PLAYBOOK, Run, drcloud, expired, kill, revive, said, wait_for
 
-from drcloud.cmdb import snapshot
+from drcloud.cmdb import leases, snapshot
 from drcloud.cmdb.store import Store
 from drcloud.exitcodes import ExitCode
 from drcloud.lab.identity import Lab
@@ -298,6 +298,11 @@ def hook(when: str, per: str, program: str, timeout: float = 60) -> dict[str, An
     return {"when": when, "per": per, "command": ["/usr/bin/python3", "-c", program], "timeout": timeout}
 
 
+def variables() -> list[str]:
+    given = {"app": APP, "env": ENV, "tag": TAG}
+    return [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
+
+
 def heard(app: Declared, word: str) -> dict[str, list[str]]:
     """What hooks wrote on each host, as its journal has it; the journal's own look is no hook."""
     ask = f"sudo journalctl --quiet --output cat --unit docker --grep '^{word} '"
@@ -322,6 +327,37 @@ def test_hooks_run_once_or_on_each_host_with_the_secrets_of_the_app(app: Declare
     again = app.deploy()
     assert again.returncode == 0, said(again)
     assert "nothing to do" in again.stdout
+
+
+@pytest.mark.lab_slow
+def test_a_hook_whose_controller_was_killed_is_run_again(app: Declared) -> None:
+    """The first controller dies while what follows the first host is still at it."""
+    word, once = f"hook{time.time_ns()}", f"once{time.time_ns()}"
+    after = f"import time; print({word!r}, 'began', flush=True); time.sleep(8); print({word!r}, 'ended')"
+    app.apply(
+        hooks=[hook("after", "host", after), hook("after", "roll", f"print({once!r}, 'ended')")],
+        env={"GREETING": word},
+    )
+    with subprocess.Popen(
+        [PLAYBOOK, "-i", os.environ["DRCLOUD_INVENTORY"], "dianrong.cloud.deploy", *variables()],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as rolling:
+        try:
+            wait_for(lambda: heard(app, word)[HOSTS[0]], 120)
+        finally:
+            kill(rolling)
+    holders = {held.holder for held in leases.held(Store.open())}
+    wait_for(lambda: expired(holders), 20)
+    done = drcloud("deploy", APP, "--env", ENV, "--resume")
+    assert done.returncode == 0, said(done)
+    lines = heard(app, word)
+    assert lines[HOSTS[0]].count(f"{word} began") == 2
+    assert all(f"{word} ended" in found for found in lines.values()), lines
+    assert sum(len(found) for found in heard(app, once).values()) == 1
+    settled = app.deploy()
+    assert settled.returncode == 0, said(settled)
+    assert "nothing to do" in settled.stdout
 
 
 @pytest.mark.lab_slow

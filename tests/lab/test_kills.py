@@ -8,40 +8,40 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
-from pathlib import Path
 
 import psutil
 import pytest
 from _pytest.mark import ParameterSet
-from sqlalchemy import select, update
+from sqlalchemy import select
 from tests.lab.rolling import (
     FIRST,
     HOSTS,
     PICKED,
     PICKY,
+    PLAYBOOK,
     SECOND,
     Capacity,
     Run,
     containers,
     deploy,
     drcloud,
+    expired,
     in_service,
+    kill,
     last,
     needed,
     said,
+    stop,
     tags,
     under_load,
     wait_for,
 )
 
 from drcloud.cmdb import leases
-from drcloud.cmdb.base import now
-from drcloud.cmdb.operational import Deployment, Lease
+from drcloud.cmdb.operational import Deployment
 from drcloud.cmdb.store import Store
 from drcloud.lab.identity import Lab
 
@@ -141,25 +141,6 @@ def locked_cmdb() -> Iterator[None]:
         connection.close()
 
 
-def stop(rolling: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Stop the controller with its workers, each of which has a session of its own, and what they started."""
-    controller = psutil.Process(rolling.pid)
-    controller.suspend()  # so that it starts no more of them
-    family = [controller, *controller.children(recursive=True)]
-    for one in family:
-        with suppress(psutil.NoSuchProcess):
-            one.suspend()
-    return family
-
-
-def kill(rolling: subprocess.Popen[bytes]) -> None:
-    """Kill the controller and all that it started."""
-    for one in stop(rolling):
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
-    rolling.wait()
-
-
 def at(point: Point, look: Look, act: Callable[[], object]) -> None:
     """Do something at a point of the roll."""
 
@@ -186,17 +167,8 @@ def kill_at(point: Point, look: Look, rolling: subprocess.Popen[bytes]) -> None:
     wait_for(lambda: expired(holders), 20)
 
 
-def expired(holders: set[str]) -> bool:
-    """End all leases, until the dead controller's heartbeat has ended too and renews none."""
-    with Store.open().operate() as session:
-        session.execute(update(Lease).values(expires_at=now() - timedelta(seconds=1)))
-    pattern = f"drcloud.cmdb.heartbeat ({'|'.join(holders)})"
-    heartbeats = subprocess.run(["pgrep", "--full", pattern], check=False, capture_output=True)
-    return not heartbeats.stdout and not leases.held(Store.open())
-
-
 def roll(tag: str, *hosts: str) -> subprocess.Popen[bytes]:
-    ansible = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    ansible = [PLAYBOOK, "-i", os.environ["DRCLOUD_INVENTORY"]]
     variables = ["-e", "app=demo", "-e", f"tag={tag}", "-e", "env=prod", "-e", f"only={','.join(hosts)}"]
     return subprocess.Popen(
         [*ansible, "dianrong.cloud.deploy", *variables], stdout=subprocess.DEVNULL, start_new_session=True

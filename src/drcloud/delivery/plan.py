@@ -14,19 +14,23 @@ from typing import Any, Literal
 from drcloud.delivery.slots import ADOPTED
 from drcloud.errors import InvalidInputError
 
-Action = Literal["first", "replace", "unchanged"]
+Action = Literal["first", "replace", "finish", "unchanged"]
 CANARY = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a host said before anything was touched; ``changes`` tell what the new revision changes there."""
+    """What a host said before anything was touched; ``changes`` tell what the new revision changes there.
+
+    ``owed`` are commands of the app that follow a switch, where an earlier roll did not come to them.
+    """
 
     host: str
     rack: str | None
     running: str | None
     healthy: bool
     changes: tuple[str, ...] = ()
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ def plan(
     InvalidInputError where the placement leaves no host that may leave service: drCloud never rolls
     below ``min_in_service``.
     """
-    todo = [host for host in hosts if not _is_on(host, revision)]
-    ready = [host for host in hosts if _is_on(host, revision)]
+    todo = [host for host in hosts if host.owed or not _is_on(host, revision)]
+    ready = [host for host in hosts if host not in todo]
     first = all(host.running is None for host in todo)
     size = batch if first else _batch_size(placed or len(hosts), batch, min_in_service)
     order = [
@@ -86,7 +90,7 @@ def plan(
     numbers = [number for number, count in enumerate(serial) for _ in range(count)]
     by_name = {host.host: host for host in todo}
     steps = [
-        _step(by_name[name], position, number)
+        _step(by_name[name], revision, position, number)
         for position, (name, number) in enumerate(zip(order, numbers, strict=True))
     ]
     unchanged = [
@@ -100,7 +104,10 @@ def _is_on(host: Prepared, revision: str) -> bool:
     return host.running == revision and host.healthy
 
 
-def _step(host: Prepared, position: int, batch: int) -> Step:
+def _step(host: Prepared, revision: str, position: int, batch: int) -> Step:
+    if _is_on(host, revision):
+        reason = "runs this revision already, and what follows its switch was cut short"
+        return Step(host.host, position, batch, "finish", host.running, reason)
     if host.running is None:
         return Step(host.host, position, batch, "first", None, "runs nothing of this app yet")
     reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"

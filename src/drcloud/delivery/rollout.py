@@ -13,7 +13,7 @@ from typing import Any
 
 from drcloud.cmdb import heartbeat, leases
 from drcloud.cmdb.store import Store
-from drcloud.delivery import haproxy, ledger, quarantine, saved, stable
+from drcloud.delivery import haproxy, ledger, owed, quarantine, saved, stable
 from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
@@ -139,8 +139,9 @@ def make_plan(
     check_pools(begun.target, pools)
     target, here = begun.target, [report for report in reports if not report.trouble]
     changes = _changes(store, target, here) if store is not None else {}
+    prepared = [_prepared(target, report, pools, changes) for report in here]
     made = plan(
-        [_prepared(target, report, pools, changes) for report in here],
+        _owing(store, begun, prepared),
         target.revision,
         batch=target.batch,
         min_in_service=target.min_in_service,
@@ -223,6 +224,18 @@ def _prepared(
         healthy=settled and (running[0]["status"], running[0]["health"]) == ("running", "healthy"),
         changes=changes.get(running[0]["revision"], ()) if running else (),
     )
+
+
+def _owing(store: Store | None, begun: Begun, hosts: Sequence[Prepared]) -> list[Prepared]:
+    """Mark the hosts on which commands of the app are owed; what is to be run once is, on the first."""
+    if store is None:
+        return list(hosts)
+    found = owed.read(store, begun.target, begun.deployment)
+    marked = [replace(host, owed=host.host in found.hosts) for host in hosts]
+    idle = all(host.healthy and host.running == begun.target.revision and not host.owed for host in marked)
+    if found.roll and idle and marked:
+        marked[0] = replace(marked[0], owed=True)
+    return marked
 
 
 def _serves(host: str, instance: Mapping[str, Any], pool: Pool) -> bool:

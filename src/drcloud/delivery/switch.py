@@ -76,9 +76,9 @@ class BalancersPort(Protocol):
 class Order:
     """What one host's step needs to know. ``instances`` are all on the host, of other apps too.
 
-    With ``keep`` an instance of the revision that runs already is given its traffic and nothing else is
-    done: going back must not replace what never left. ``pools`` is what the load balancers said a moment
-    ago, where they were asked already.
+    With ``keep`` an instance of the revision that runs already is given its traffic and only what follows
+    a switch is done: going back must not replace what never left. ``pools`` is what the load balancers
+    said a moment ago, where they were asked already.
     """
 
     host: str
@@ -190,7 +190,7 @@ class Switch:
         settled = self._order.keep or bool(decision.leftovers)
         if current is not None and current.revision == self._order.revision and settled:
             self._put(current.slot, "ready")
-            return self._ended("done", {"reason": "finished what an earlier roll had begun"}, current.slot)
+            return self._after(current.slot, "finished what an earlier roll had begun")
         self._run(self.hooks[0])
         self._begin(decision.free)
         pools = self._join(decision.free)
@@ -199,20 +199,20 @@ class Switch:
             self._done.draining = current.slot
             self._vacate(current.slot, self._host.stop)
             self._done.draining = None
-        return self._after(decision.free)
+        return self._after(decision.free, "switched")
 
     def _run(self, hooks: Sequence[Mapping[str, Any]]) -> None:
         for hook in hooks:
             self._done.instances = tuple(self._host.hook(hook))
 
-    def _after(self, slot: str) -> Outcome:
+    def _after(self, slot: str, reason: str) -> Outcome:
         """Run what follows the switch. The new instance serves by now: the roll puts back what fails here."""
         try:
             self._run(self.hooks[1])
         except StepError as error:
             detail = {"reason": str(error), "kind": error.kind, "logs": list(error.logs)}
             return self._ended("failed", detail, slot)
-        return self._ended("done", {"reason": "switched"}, slot)
+        return self._ended("done", {"reason": reason}, slot)
 
     def _begin(self, slot: str) -> None:
         """Start the new instance, out of service until it has proved itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,15 @@ def test_a_host_on_the_revision_that_is_not_healthy_is_rolled() -> None:
     assert [(step.host, step.reason) for step in made.rolled] == [
         ("dk-06", "runs an instance that is not healthy")
     ]
+
+
+def test_what_follows_a_switch_and_was_cut_short_is_done_where_nothing_else_is() -> None:
+    hosts = [replace(host, owed=host.host == "dk-04") for host in fleet("new")]
+    made = plan(hosts, "new", batch=2, min_in_service=4)
+    assert [(step.host, step.action, step.batch) for step in made.rolled] == [("dk-04", "finish", 0)]
+    assert "what follows its switch was cut short" in made.rolled[0].reason
+    sick = [replace(host, owed=True, healthy=False) for host in fleet("new")[:1]]
+    assert plan(sick, "new", batch=1, min_in_service=0).rolled[0].action == "replace"
 
 
 def test_a_batch_never_takes_more_than_may_leave() -> None:

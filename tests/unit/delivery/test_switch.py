@@ -294,6 +294,14 @@ def test_hooks_run_before_anything_starts_and_after_all_is_switched() -> None:
     assert world.story.index("start b") > 0
 
 
+def test_what_follows_a_switch_is_run_where_an_earlier_roll_was_cut_short_before_it() -> None:
+    world = World(instance("a"))
+    switch = world.switcher(revision=instance("a")["revision"], keep=True)
+    switch.hooks = [BEFORE], [AFTER]
+    assert switch.run().state == "done"
+    assert [act for act in world.story if act.startswith(("hook", "start", "stop"))] == ["hook warm up"]
+
+
 def test_a_hook_that_fails_before_leaves_the_host_as_it_was() -> None:
     world = World(instance("a"))
     world.fails["hook"] = StepError("the hook migrate ended with exit code 3", "app", ["no table"])

@@ -109,5 +109,6 @@ def _order(
         min_in_service=target.min_in_service,
         stable=given["plan"]["stable"],
         drain_timeout=given["drain_timeout"],
+        keep=name in given["plan"]["finish"],
         pools=pools,
     )

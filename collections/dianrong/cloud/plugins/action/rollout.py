@@ -89,6 +89,7 @@ class ActionModule(ControllerAction):
         return {
             "steps": plan.as_document()["steps"],
             "order": [step.host for step in plan.rolled],
+            "finish": [step.host for step in plan.rolled if step.action == "finish"],
             "serial": list(plan.serial) or [1],
             "batches": {step.host: list(plan.batch_of(step.host)) for step in plan.rolled},
             "stable": ledger.stable(store, begun.target.app, begun.target.env),

@@ -136,6 +136,13 @@ order:
   returned: when O(state=planned) or O(state=settled)
   type: list
   elements: str
+finish:
+  description:
+    - Those of RV(order) that run the revision already, and where an earlier roll was cut short before the
+      commands of the app that follow a switch were known to be done.
+  returned: when O(state=planned)
+  type: list
+  elements: str
 serial:
   description: The sizes of the batches.
   returned: when O(state=planned) or O(state=settled)
