@@ -31,14 +31,14 @@ class Engine:
         self.looks, self.code, self.broken = looks, code, broken
         self.story = []
 
-    def create(self, name, _wanted):
-        self.story.append(f"create {name}")
-        return "c1"
-
     def start(self, container):
         self.story.append(f"start {container}")
         if self.broken:
             raise EngineError("no such file: /app/migrate")
+
+    def containers(self, label):
+        assert label == "com.dianrong.cloud.hook=demo@prod"
+        return [{"Name": "/demo_prod_hook_01234567_3", "Id": "c0"}]
 
     def inspect(self, _container):
         self.looks -= 1
@@ -65,7 +65,7 @@ class Clock:
 
 def run(engine, timeout=10):
     clock = Clock()
-    _hook.run(engine, "demo_prod_hook_01234567", {}, timeout, clock, clock.sleep)
+    _hook.run(engine, "c1", timeout, clock, clock.sleep)
 
 
 def test_a_hook_is_what_an_instance_is_without_what_only_one_can_have():
@@ -85,8 +85,7 @@ def test_a_hook_is_what_an_instance_is_without_what_only_one_can_have():
 def test_one_that_ends_with_0_leaves_nothing(looks):
     engine = Engine(looks)
     run(engine)
-    name = "demo_prod_hook_01234567"
-    assert engine.story == [f"remove {name}", f"create {name}", "start c1", "remove c1"]
+    assert engine.story == ["start c1", "remove c1"]
 
 
 @pytest.mark.parametrize(
@@ -104,3 +103,7 @@ def test_one_that_fails_says_how_and_leaves_nothing(engine, words, logs):
         run(engine)
     assert failed.value.logs == logs
     assert engine.story[-1] == "remove c1"
+
+
+def test_what_an_older_roll_left_is_found_by_its_label():
+    assert _hook.left(Engine(), "demo@prod") == {"demo_prod_hook_01234567_3": "c0"}

@@ -40,13 +40,13 @@ def payload(instance, command, subject, secrets=()):
     return dict(wanted, HostConfig=config, Labels=dict(own, **{MARK: subject}), **program)
 
 
-def run(engine, name, wanted, timeout, clock=time.monotonic, sleep=time.sleep):
-    """Run a hook to its end; HookError where it does not end with 0 in so many seconds.
+def left(engine, subject):
+    """Return names and ids of the hooks of an app and environment that are there, also of an older roll."""
+    return {found["Name"].lstrip("/"): found["Id"] for found in engine.containers(f"{MARK}={subject}")}
 
-    One of the same name that a crash left behind is removed first.
-    """
-    engine.remove(name)
-    container = engine.create(name, wanted)
+
+def run(engine, container, timeout, clock=time.monotonic, sleep=time.sleep):
+    """Run a hook that was created, and remove it; HookError where it does not end with 0 in that time."""
     try:
         try:
             engine.start(container)

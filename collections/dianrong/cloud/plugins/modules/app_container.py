@@ -606,21 +606,18 @@ class Instances:
                     self.remove(entry)
 
     def hooked(self):
-        """Run a command of the app beside its instances; what it wrote is told where it fails."""
-        hook, name = self.params["hook"], self.name(HOOK)
+        """Run a command of the app beside its instances; what it wrote is told where it fails.
+
+        Its name has the roll's token: what an older roll still does here is to its own, and to nothing else.
+        """
+        hook, name = self.params["hook"], "{}_{}".format(self.name(HOOK), self.params["token"])
         self.changes.append("run {}".format(" ".join(hook["command"])))
         if self.dry:
             return
-        with self.fence():
-            if not self.engine.has_image(self.params["image"]):
-                self.pull()
-            place = _secrets.write(name, self.files) if self.files else None
         try:
-            instance = self.payload(place)
-            mounts = [one for one in instance["HostConfig"].get("Mounts", ()) if one["Source"] == place]
-            subject = "{}@{}".format(self.params["app"], self.params["env"])
-            wanted = _hook.payload(instance, hook["command"], subject, mounts)
-            _hook.run(self.engine, name, wanted, hook["timeout"])
+            with self.fence():
+                container = self.create_hook(name, hook["command"])
+            _hook.run(self.engine, container, hook["timeout"])
         except _hook.HookError as error:
             secrets = [*self.files.values(), *self.variables.values()]
             logs = _secrets.hidden(error.logs, secrets)
@@ -629,19 +626,35 @@ class Instances:
         finally:
             _secrets.remove(name)
 
+    def create_hook(self, name, command):
+        """Return the container of a hook, with its secrets; none of an older roll is left then."""
+        if not self.engine.has_image(self.params["image"]):
+            self.pull()
+        for earlier, container in _hook.left(self.engine, self.subject()).items():
+            self.engine.remove(container)
+            _secrets.remove(earlier)
+        place = _secrets.write(name, self.files) if self.files else None
+        instance = self.payload(place)
+        mounts = [one for one in instance["HostConfig"].get("Mounts", ()) if one["Source"] == place]
+        return self.engine.create(name, _hook.payload(instance, command, self.subject(), mounts))
+
+    def subject(self):
+        """Return the app and environment in question."""
+        return "{}@{}".format(self.params["app"], self.params["env"])
+
     def sweep(self, instances):
         """Remove what a crash left of secrets; seen again under the fence, for another may start one now."""
         beginning = "{}_{}_".format(self.params["app"], self.params["env"])
         if _secrets.strays(beginning, {entry["name"] for entry in instances}):
             with self.fence():
                 known = {entry["name"] for entry in self.get_existing()}
+                known |= set(_hook.left(self.engine, self.subject()))
                 for name in _secrets.strays(beginning, known):
                     _secrets.remove(name)
 
     def fence(self):
         """Hold the fence of this app and environment."""
-        subject = "{}@{}".format(self.params["app"], self.params["env"])
-        return _fence.held(subject, self.params["token"], dry=self.dry)
+        return _fence.held(self.subject(), self.params["token"], dry=self.dry)
 
     def grace(self):
         """Return how long an instance may take to stop, in seconds."""
