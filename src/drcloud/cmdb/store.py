@@ -98,9 +98,14 @@ class Store:
             yield session
 
     @contextmanager
-    def write(self, *, reason: str, actor: str | None = None, ticket: str | None = None) -> Iterator[Session]:
-        """Give a unit of work on declared rows; it is logged, and committed at the end of the block."""
-        unit = changelog.Unit(actor or actors.current(), reason, ticket)
+    def write(
+        self, *, reason: str, actor: str | None = None, ticket: str | None = None, fact: bool = False
+    ) -> Iterator[Session]:
+        """Give a unit of work on declared rows; it is logged, and committed at the end of the block.
+
+        ``fact`` is for what nobody decided, as that a host was lost: no change has to be open for it.
+        """
+        unit = changelog.Unit(actor or actors.current(), reason, ticket, fact)
         with self.operate() as session:
             changelog.begin(session, unit)
             yield session

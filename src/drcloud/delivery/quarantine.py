@@ -38,7 +38,7 @@ def settle(store: Store, deployment: str, steps: Sequence[StepRow]) -> None:
 def _quarantine(store: Store, deployment: str, lost: Mapping[str, StepRow]) -> None:
     for name, step in lost.items():
         why = f"deployment {deployment} lost it: {step.detail.get('reason', 'no reason recorded')}"
-        with store.write(reason=why) as session:
+        with store.write(reason=why, fact=True) as session:
             host = lookup.host(session, name)
             if host.state == ACTIVE:
                 host.attrs = {**host.attrs, MARK: deployment}
@@ -50,7 +50,7 @@ def _give_back(store: Store, deployment: str, names: Sequence[str]) -> None:
         found = [lookup.host(session, name) for name in names]
         ours = [host.name for host in found if is_ours(host.state, host.attrs)]
     for name in ours:
-        with store.write(reason=f"deployment {deployment} caught up with it") as session:
+        with store.write(reason=f"deployment {deployment} caught up with it", fact=True) as session:
             host = lookup.host(session, name)
             host.attrs = {key: value for key, value in host.attrs.items() if key != MARK}
             hosts.transition(session, host, ACTIVE)

@@ -21,6 +21,7 @@ from drcloud.delivery.plan import Plan, Prepared, plan
 from drcloud.delivery.saved import SavedPlan
 from drcloud.delivery.slots import ADOPTED, LIVE
 from drcloud.delivery.target import Target, find, recorded, resolve
+from drcloud.delivery.target import target as of_digest
 from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, InvalidInputError, NotFoundError, UnreachableError
@@ -90,6 +91,9 @@ def aim(store: Store, wish: Wish) -> tuple[Target, str]:
     if wish.way == "deploy":
         return resolve(wanted, wish.tag), stable.DEPLOY
     what, past = f"{wish.app} in {wish.env}", stable.recorded(store, wish.app, wish.env)
+    if wish.way == "current":
+        present = stable.present(past, what)
+        return of_digest(wanted, present.tag, present.digest), stable.DEPLOY
     if wish.way == "rollback":
         return recorded(store, wanted, stable.back(past, what, wish.tag or None)), stable.ROLLBACK
     found = stable.unfinished(past, what)
@@ -170,13 +174,20 @@ def _counting(
     return len(rolled) + len(serving.difference(asked))
 
 
-def drain_lost(begun: Begun, reports: Sequence[Report]) -> list[str]:
-    """Return the lines that keep requests from hosts that did not answer, also when they come back."""
-    lost = [report.host for report in reports if report.unreachable]
+def drain_lost(target: Target, lost: Iterable[str], pools: Mapping[str, Pool]) -> list[str]:
+    """Return the lines that keep requests from hosts that did not answer, also when they come back.
+
+    One that still serves is spared where too few others would: it may be SSH alone that is lost.
+    """
+    drained: list[str] = []
+    for host in lost:
+        serves = any(host in haproxy.hosts_in_service(pool) for pool in pools.values())
+        if not serves or haproxy.shortage(pools, [*drained, host], target.min_in_service) is None:
+            drained.append(host)
     return [
-        haproxy.put(begun.target.pool, haproxy.server_name(host, slot), "drain")
-        for host in lost
-        for slot in begun.target.hosts[host].slots
+        haproxy.put(target.pool, haproxy.server_name(host, slot), "drain")
+        for host in drained
+        for slot in target.hosts[host].slots
     ]
 
 
@@ -266,11 +277,11 @@ def finish(store: Store, begun: Begun, run: str | None, trouble: str = "", code:
     """Decide how the roll ended, record it, give the locks back. ``trouble`` stopped it before the roll."""
     try:
         steps = ledger.steps(store, begun.deployment)
-        if not trouble:
-            quarantine.settle(store, begun.deployment, steps)
         verdict = decide(begun.target, steps, trouble, ExitCode(code), begun.budget)
         state: Any = verdict.state
         ledger.close(store, begun.deployment, state, verdict.message)
+        if not trouble:
+            quarantine.settle(store, begun.deployment, steps)
     finally:
         leases.release(store, run or begun.deployment)
     return verdict

@@ -78,6 +78,13 @@ def standing(found: Sequence[Recorded]) -> list[Recorded]:
     return stack
 
 
+def present(found: Sequence[Recorded], what: str) -> Recorded:
+    """Return the stable revision that nobody went back from; NotFoundError where there is none."""
+    if stack := standing(found):
+        return stack[-1]
+    raise NotFoundError(f"no deployment of {what} succeeded yet: deploy a tag")
+
+
 def back(found: Sequence[Recorded], what: str, tag: str | None = None) -> Recorded:
     """Return what a rollback goes back to; NotFoundError where there is nothing.
 

@@ -70,7 +70,10 @@ def _came_through(target: Target, what: str, steps: Sequence[StepRow]) -> Verdic
 
 
 def _all_as_before(steps: Sequence[StepRow]) -> bool:
-    return all(step.state in ("reverted", "pending", "skipped", "unchanged") for step in steps)
+    """Tell whether an app failed and all hosts are as they were: a release that is no good, not a pause."""
+    states = {step.state for step in steps}
+    failed = any(step.detail.get("kind") == "app" for step in steps)
+    return failed and states <= {"reverted", "pending", "skipped", "unchanged"}
 
 
 def _stopped(what: str, steps: Sequence[StepRow], bad: Sequence[StepRow]) -> str:

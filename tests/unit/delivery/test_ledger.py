@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from drcloud.cmdb import heartbeat, hosts, leases, lookup
+from drcloud.cmdb import appconfig, heartbeat, hosts, leases, lookup, objects
 from drcloud.cmdb.declared import AppSpecVersion
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
+from drcloud.cmdb.wanted import Wanted
 from drcloud.delivery import ledger, observe, rollout, status, target, verdict
 from drcloud.delivery.haproxy import Server
 from drcloud.delivery.rollout import Begun, Report
@@ -170,7 +171,8 @@ def test_the_verdict(
 ) -> None:
     for host, step in zip(begun.target.hosts, states, strict=True):
         if step != "pending":
-            ledger.commit(store, begun.deployment, host, begun.token, step, {"reason": "because"})
+            detail = {"reason": "because", "kind": "app"}
+            ledger.commit(store, begun.deployment, host, begun.token, step, detail)
     verdict = rollout.finish(store, begun, "run-1")
     assert (verdict.state, verdict.exit_code) == (state, code)
     assert leases.held(store) == []
@@ -253,7 +255,7 @@ def test_a_host_that_is_lost_within_the_budget_is_quarantined_until_a_roll_names
     made = rollout.make_plan(store, begun, [lost if one.host == "dk-04" else one for one in reports], {})
     assert "dk-04" not in [step.host for step in made.steps]
     assert made.serial == (1, 1, 1, 1, 1), "of five hosts four have to stay"
-    assert rollout.drain_lost(begun, [lost]) == [
+    assert rollout.drain_lost(begun.target, ["dk-04"], {}) == [
         "set server demo_prod/dk-04_a state drain",
         "set server demo_prod/dk-04_b state drain",
     ]
@@ -269,6 +271,59 @@ def test_a_host_that_is_lost_within_the_budget_is_quarantined_until_a_roll_names
     ledger.commit(store, uid, "dk-04", 9, "done", {})
     rollout.finish(store, Begun(later, uid, 9), "run-2")
     assert state_of(store, "dk-04") == "active"
+
+
+def test_a_lost_host_that_serves_is_drained_only_where_enough_others_do(begun: Begun) -> None:
+    names = [f"dk-0{number}_{slot}" for number in range(1, 7) for slot in "ab"]
+    up = {name: Server(name, name.endswith("a"), "ready", 0) for name in names}
+    pools = {"lb-01": up, "lb-02": up}
+    lines = rollout.drain_lost(begun.target, ["dk-01", "dk-02", "dk-03"], pools)
+    assert {line.split("/")[1].partition("_")[0] for line in lines} == {"dk-01", "dk-02"}, "four must stay"
+    down = {**up, "dk-03_a": Server("dk-03_a", False, "ready", 0)}
+    lines = rollout.drain_lost(begun.target, ["dk-01", "dk-02", "dk-03"], {"lb-01": down, "lb-02": down})
+    assert {line.split("/")[1].partition("_")[0] for line in lines} == {"dk-01", "dk-03"}
+
+
+@pytest.mark.parametrize("kind", ["balancer", "capacity", "host", "registry"])
+def test_a_roll_that_stopped_for_no_fault_of_the_app_can_be_resumed(
+    store: Store, begun: Begun, kind: str
+) -> None:
+    detail = {"reason": "because", "kind": kind}
+    ledger.commit(store, begun.deployment, "dk-01", begun.token, "reverted", detail)
+    assert rollout.finish(store, begun, "run-1").state == "failed"
+    target, _kind = rollout.aim(store, Wish("demo", "prod", way="resume"))
+    assert target.digest == begun.target.digest
+
+
+def test_a_lost_host_is_quarantined_whatever_change_is_open(store: Store, begun: Begun) -> None:
+    guard = Wanted("environment", {"change_required": True}, "prod")
+    objects.change(store, [guard], reason="from now on")
+    for host in begun.target.hosts:
+        state: ledger.StepState = "unreachable" if host == "dk-01" else "done"
+        ledger.commit(store, begun.deployment, host, begun.token, state, {"reason": "gone", "kind": "host"})
+    ended = rollout.finish(store, replace(begun, budget=1), "run-1")
+    assert (ended.state, ended.exit_code) == ("succeeded", ExitCode.UNREACHABLE)
+    assert state_of(store, "dk-01") == "quarantined"
+    again = ledger.open_deployment(store, begun.target, "run-2")
+    for host in begun.target.hosts:
+        ledger.commit(store, again, host, 9, "done", {})
+    rollout.finish(store, Begun(begun.target, again, 9), "run-2")
+    assert state_of(store, "dk-01") == "active"
+
+
+def test_the_present_image_is_rolled_with_the_settings_of_today(store: Store, earlier: str) -> None:
+    wish = Wish("demo", "prod", way="current")
+    goal, kind = rollout.aim(store, wish)
+    assert (goal.tag, goal.digest, goal.revision, kind) == ("v0", OTHER, earlier, "deploy")
+    appconfig.change(store, "demo", "prod", lambda _known: {"GREETING": "new"}, reason="a test")
+    goal, _kind = rollout.aim(store, wish)
+    assert (goal.digest, goal.spec["env"]["GREETING"]) == (OTHER, "new")
+    assert goal.revision != earlier
+
+
+def test_there_is_no_present_image_before_a_deployment_succeeded(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="no deployment of demo in prod succeeded yet: deploy a tag"):
+        rollout.aim(store, Wish("demo", "prod", way="current"))
 
 
 def test_one_lost_host_too_many_stops_the_roll(store: Store, begun: Begun) -> None:

@@ -22,7 +22,7 @@ except ImportError:
     rollout = None  # ControllerAction says what is missing.
 
 RUN = "DRCLOUD_RUN_ID"
-WAYS = ("deploy", "rollback", "resume", "apply")
+WAYS = ("deploy", "rollback", "resume", "apply", "current")
 STATES = ("begun", "planned", "settled", "finished")
 
 
@@ -76,8 +76,10 @@ class ActionModule(ControllerAction):
             balancers = _roll.Front(self, begun, task_vars).balancers
             reports = [_report(host, task_vars) for host in begun.target.hosts]
             expected = saved.load(given["plan"]) if given["plan"] else None
-            plan = rollout.make_plan(store, begun, reports, balancers.pools(), expected)
-            if begun.deployment and (lines := rollout.drain_lost(begun, reports)):
+            pools = balancers.pools()
+            plan = rollout.make_plan(store, begun, reports, pools, expected)
+            lost = [report.host for report in reports if report.unreachable]
+            if begun.deployment and (lines := rollout.drain_lost(begun.target, lost, pools)):
                 balancers.tell(lines)
         except DrcloudError as error:
             if begun.deployment:

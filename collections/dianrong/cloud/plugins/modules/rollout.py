@@ -34,16 +34,18 @@ options:
     type: str
   tag:
     description:
-      - The tag; for O(state=begun). With O(way=rollback) it may be left out, and with O(way=resume) it is not
-        looked at.
+      - The tag; for O(state=begun). With O(way=rollback) it may be left out, and with O(way=resume),
+        O(way=apply) and O(way=current) it is not looked at.
     type: str
   way:
     description:
       - What is wanted; for O(state=begun). V(deploy) rolls what the tag names now. V(rollback) goes back to a
         stable revision without asking the registry what a tag means. V(resume) continues the last deployment
         that did not come to its end, with its digest and settings. V(apply) rolls what O(plan) says.
+        V(current) rolls the image that was stable last with the specification, the configuration and the
+        secrets of today, to hosts that were added or after a setting changed.
     type: str
-    choices: [deploy, rollback, resume, apply]
+    choices: [deploy, rollback, resume, apply, current]
     default: deploy
   watch:
     description:

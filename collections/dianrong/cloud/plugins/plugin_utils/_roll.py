@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import typing as t
@@ -105,7 +106,17 @@ def verify(action: t.Any, store: t.Any, begun: t.Any, name: str, task_vars: dict
     if found is not None:
         detail = {"reason": found.reason, "kind": found.kind}
         ledger.fail(store, begun.deployment, name, begun.token, found.state, detail, verifying.DUE)
+        if found.state == "unreachable":
+            _drain(Front(action, begun, task_vars), begun.target, name)
     return found.reason if found is not None else ""
+
+
+def _drain(front: Front, target: t.Any, name: str) -> None:
+    """Keep requests from a host that does not answer; a silent load balancer is told by the next roll."""
+    pools = front.seen()
+    if pools and (lines := rollout.drain_lost(target, [name], pools)):
+        with contextlib.suppress(StepError):
+            front.balancers.tell(lines)
 
 
 def _look(host: Host, store: t.Any, begun: t.Any, name: str) -> tuple[str, str]:
