@@ -22,7 +22,7 @@ from drcloud.cmdb.base import now
 from drcloud.cmdb.operational import Deployment, Lease
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, status
-from drcloud.lab.identity import Lab
+from drcloud.lab.identity import Lab, locate
 from drcloud.lab.load import Load, LoadResult, mixed
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -74,20 +74,35 @@ def vip() -> str:
     return f"http://{held.fields['address']}:{pool.fields['port']}/"
 
 
-def under_load(urls: list[str], act: Callable[[], Any]) -> tuple[Any, LoadResult]:
-    """Do something while each of these is asked steadily: GETs, slow ones, and POSTs."""
-    load = Load(urls, mixed(RATE))
+def under_load(
+    clients: list[str], act: Callable[[], Any], lbs: tuple[str, ...] = LBS
+) -> tuple[Any, LoadResult]:
+    """Do something while clients ask steadily: GETs, slow ones, POSTs and websockets.
+
+    Enough hosts must be in service at these load balancers all the time, and in the end nothing is locked and
+    no deployment open.
+    """
+    capacity, load = Capacity(locate(), lbs), Load(clients, mixed(RATE))
     load.start()
     try:
         time.sleep(1)
         result = act()
         time.sleep(1)
     finally:
-        seen = load.stop()
+        seen, lowest = load.stop(), capacity.stop()
     print(f"{seen.served} served, {seen.failed} failed, {seen.posted} posted, {seen.failed_posts} failed")
+    print(f"{seen.sockets} websockets, {seen.failed_sockets} failed; least in service {lowest}")
     print(seen.by_version, *(f"{url} {got}, {lost} failed" for url, (got, lost) in seen.at.items()))
     print(*seen.errors, sep="\n")
+    assert min(lowest.values()) >= needed(), lowest
+    assert not leases.held(Store.open())
+    assert not open_deployments()
     return result, seen
+
+
+def open_deployments() -> list[str]:
+    with Store.open().read() as session:
+        return list(session.scalars(select(Deployment.uid).where(Deployment.state == "running")))
 
 
 def tags() -> dict[str, str]:
@@ -211,7 +226,7 @@ def _count(answer: str) -> int:
 class Capacity:
     """How many hosts each load balancer had in service, looked at over and over from start to stop."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, lbs: tuple[str, ...] = LBS) -> None:
         self._lab = lab
         # It ends with its file: who runs something by `docker exec` cannot end it.
         self._file = f"/run/drc-test-{uuid.uuid4().hex[:8]}"
@@ -220,7 +235,7 @@ class Capacity:
             lb: subprocess.Popen(
                 ["docker", "exec", f"{lab.name}-{lb}", "bash", "-c", loop], stdout=subprocess.PIPE, text=True
             )
-            for lb in LBS
+            for lb in lbs
         }
 
     def stop(self) -> dict[str, int]:

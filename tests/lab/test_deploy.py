@@ -91,7 +91,7 @@ def test_a_release_that_never_gets_healthy_stops_at_the_first_host(
     done, seen = under_load(clients, lambda: deploy(SICK))
     assert done.returncode == ExitCode.FAILED, said(done)
     assert "HTTP 503" in done.stdout
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert set(seen.by_version) == {FIRST}
     assert running(on) == before
     states = list(steps().values())
@@ -184,7 +184,7 @@ def test_a_roll_loses_no_request(on: Run, clients: list[str], on_first: None) ->
     done, seen = under_load(clients, lambda: deploy(SECOND))
     print(f"roll of {len(HOSTS)} hosts: {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, said(done)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert set(seen.by_version) == {FIRST, SECOND}
     assert tags() == dict.fromkeys(HOSTS, SECOND)
     assert [step.batch for step in last().steps] == sorted(step.batch for step in last().steps)
@@ -214,7 +214,7 @@ def test_an_app_is_taken_off_a_host_and_brought_back(
     book.write_text(RETIRE, encoding="utf-8")
     done, seen = under_load(clients, lambda: play(str(book), "-e", f"tag={FIRST}"))
     assert done.returncode == 0, said(done)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert running(on)["dk-06"] == []
     assert "dk-06" not in tags()
     back = deploy(FIRST, "--limit", "dk-06")
@@ -283,14 +283,14 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
         assert host_state(victim) == "quarantined"
         others, seen = under_load(clients, lambda: deploy(SECOND))
         assert others.returncode == 0, said(others)
-        assert seen.failed == 0, seen.errors
+        assert seen.lost == 0, seen.errors
     finally:
         if victim:
             revive(provisioned, victim)
     # What it started by itself when it came back is not asked: the roll brings it up to date first.
     healed, seen = under_load(clients, lambda: deploy(SECOND, "--limit", victim))
     assert healed.returncode == 0, said(healed)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert set(seen.by_version) == {SECOND}
     assert host_state(victim) == "active"
     assert tags() == dict.fromkeys(HOSTS, SECOND)
@@ -318,6 +318,6 @@ def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
 
     done, seen = under_load(clients, kill_and_resume)
     assert done.returncode == 0, said(done)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert tags() == dict.fromkeys(HOSTS, SECOND)
     assert all(len(names) == 1 for names in running(on).values())

@@ -61,7 +61,7 @@ def test_a_rollback_goes_to_what_was_stable_and_no_further(
     assert tags() == dict.fromkeys(HOSTS, SECOND)
     back, seen = under_load(clients, rollback)
     assert back.returncode == 0, said(back)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert set(seen.by_version) == {FIRST, SECOND}
     assert tags() == ON_FIRST
     assert one_each(on)
@@ -77,7 +77,7 @@ def test_a_rollback_goes_to_what_was_stable_and_no_further(
 def test_where_one_host_says_no_all_of_them_go_back(on: Run, clients: list[str], on_first: None) -> None:
     done, seen = under_load(clients, lambda: deploy(PICKY))
     assert done.returncode == ExitCode.FAILED, said(done)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert set(steps().values()) <= {"reverted", "skipped"}
     assert f"stopped at {PICKED} (back on what it ran before)" in done.stdout
     back = [step for step in last().steps if step.state == "reverted" and step.host.name != PICKED]
@@ -137,7 +137,7 @@ def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, clients: list[s
 
     done, seen = under_load(clients, kill_and_resume)
     assert done.returncode == 0, said(done)
-    assert seen.failed == 0, seen.errors
+    assert seen.lost == 0, seen.errors
     assert tags() == dict.fromkeys(HOSTS, SECOND)
     assert one_each(on)
     again = drcloud("deploy", "demo", "--env", "prod", "--resume")

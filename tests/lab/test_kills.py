@@ -23,7 +23,6 @@ from tests.lab.rolling import (
     PICKY,
     PLAYBOOK,
     SECOND,
-    Capacity,
     Run,
     containers,
     deploy,
@@ -32,7 +31,6 @@ from tests.lab.rolling import (
     in_service,
     kill,
     last,
-    needed,
     said,
     stop,
     tags,
@@ -208,17 +206,14 @@ def test_a_roll_goes_on_from_wherever_its_controller_was_killed(
 ) -> None:
     wanted = other(ROLLED)
     look = Look(lab, last().id)
-    seen_capacity = Capacity(lab)
 
     def kill_and_resume() -> subprocess.CompletedProcess[str]:
         kill_at(ROLL[name], look, roll(wanted, *ROLLED))
         return drcloud("deploy", "demo", "--env", "prod", "--resume")
 
     done, seen = under_load(clients, kill_and_resume)
-    lowest = seen_capacity.stop()
     assert done.returncode == 0, said(done)
-    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
-    assert min(lowest.values()) >= needed(), lowest
+    assert seen.lost == 0, seen.errors
     assert {tags()[host] for host in ROLLED} == {wanted}
     in_order(on, lab, ROLLED)
 
@@ -230,17 +225,14 @@ def test_going_back_goes_on_from_wherever_its_controller_was_killed(
     hosts = ("dk-01", PICKED)
     before = FIRST if other(hosts) == SECOND else SECOND
     look = Look(lab, last().id)
-    seen_capacity = Capacity(lab)
 
     def kill_and_resume() -> subprocess.CompletedProcess[str]:
         kill_at(BACK[name], look, roll(PICKY, *hosts))
         return drcloud("deploy", "demo", "--env", "prod", "--resume")
 
     done, seen = under_load(clients, kill_and_resume)
-    lowest = seen_capacity.stop()
     assert done.returncode == 1, said(done)
-    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
-    assert min(lowest.values()) >= needed(), lowest
+    assert seen.lost == 0, seen.errors
     assert last().state == "reverted"
     assert {tags()[host] for host in hosts} == {before}
     in_order(on, lab, hosts)
@@ -256,7 +248,6 @@ def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
     """As a machine that was paused: its locks are taken over, and then it acts as if nothing had been."""
     wanted = other(ROLLED)
     look = Look(lab, last().id)
-    seen_capacity = Capacity(lab)
     family: list[psutil.Process] = []
     sleeper = roll(wanted, *ROLLED)
 
@@ -278,9 +269,7 @@ def test_a_controller_that_wakes_up_after_another_went_on_does_no_harm(
     finally:
         if sleeper.poll() is None:
             kill(sleeper)
-    lowest = seen_capacity.stop()
     assert done.returncode == 0, said(done)
-    assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
-    assert min(lowest.values()) >= needed(), lowest
+    assert seen.lost == 0, seen.errors
     assert {tags()[host] for host in ROLLED} == {wanted}
     in_order(on, lab, ROLLED)

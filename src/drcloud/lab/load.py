@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import math
 import os
 import socket
 import threading
@@ -46,15 +47,24 @@ class LoadResult:
     failed_sockets: int = 0
     at: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
+    @property
+    def lost(self) -> int:
+        """Return how many of all were not answered as they should."""
+        return self.failed + self.failed_posts + self.failed_sockets
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a client asks: at a path of the demo app, so many times a second and URL, by so many clients."""
+    """What a client asks: at a path of the demo app, so many times a second and URL, by so many clients.
+
+    ``life`` is for how many seconds a websocket is listened to before its client leaves and comes again.
+    """
 
     method: str = "GET"
     path: str = ""
     rate: float = 50.0
     clients: int = 2
+    life: float = math.inf
 
 
 def steady(rate: float = 50.0) -> tuple[Kind, ...]:
@@ -68,9 +78,10 @@ def sockets() -> tuple[Kind, ...]:
 
 
 def mixed(rate: float = 50.0) -> tuple[Kind, ...]:
-    """Return short GETs, with answers that take a second and a half, and POSTs among them."""
+    """Return short GETs, with answers that take a second and a half, POSTs, and websockets among them."""
     slow = Kind(path="slow?seconds=1.5", rate=2.0, clients=3)
-    return (*steady(rate), slow, Kind("POST", rate=rate / 4, clients=1))
+    visits = Kind(SOCKET, path="socket", rate=2.0, clients=1, life=1.0)
+    return (*steady(rate), slow, Kind("POST", rate=rate / 4, clients=1), visits)
 
 
 @dataclass(slots=True)
@@ -200,7 +211,8 @@ class _Socket(_Client):
                     self._seen.errors[f"{self._url}: HTTP {status}"] += 1
                     return
                 self._seen.versions[_payload(stream).decode(errors="replace")] += 1
-                while not self._stopping.is_set() and _payload(stream):
+                leaves = time.monotonic() + self._seen.kind.life
+                while not self._stopping.is_set() and time.monotonic() < leaves and _payload(stream):
                     pass
         except (OSError, ValueError) as error:
             self._seen.errors[f"{self._url}: {type(error).__name__}: {error}"] += 1
