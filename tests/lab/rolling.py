@@ -174,7 +174,9 @@ def claimed() -> list[str]:
 def stop(rolling: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """Stop the controller with its workers, each of which has a session of its own, and what they started."""
     controller = psutil.Process(rolling.pid)
-    controller.suspend()  # so that it starts no more of them
+    controller.suspend()
+    # The signal is on its way; until it is there, more of them may be started.
+    wait_for(lambda: controller.status() == psutil.STATUS_STOPPED, 20)
     family = [controller, *controller.children(recursive=True)]
     for one in family:
         with suppress(psutil.NoSuchProcess):
