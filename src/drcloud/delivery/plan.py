@@ -1,7 +1,7 @@
 """The plan of a roll: which hosts, in which order, how many at once, and why. Pure functions.
 
-Order and batches know failure domains: a batch spreads over racks, and the first batch is one host, so
-that a bad image is found out at the price of one.
+Order and batches know failure domains: where a placement spans racks a batch never has two hosts of one,
+and the first batch is one host, so that a bad image is found out at the price of one.
 """
 
 from __future__ import annotations
@@ -69,13 +69,19 @@ class Plan:
 
 
 def plan(
-    hosts: Sequence[Prepared], revision: str, *, batch: int, min_in_service: int, placed: int | None = None
+    hosts: Sequence[Prepared],
+    revision: str,
+    *,
+    batch: int,
+    min_in_service: int,
+    placed: int | None = None,
+    spans_racks: bool = False,
 ) -> Plan:
     """Return the plan that brings every host to the revision; hosts that do not serve come first.
 
-    ``placed`` is how many hosts serve or shall, where ``hosts`` are only some of them. Raises
-    InvalidInputError where the placement leaves no host that may leave service: drCloud never rolls
-    below ``min_in_service``.
+    ``placed`` is how many hosts serve or shall, and ``spans_racks`` whether they stand in several racks,
+    where ``hosts`` are only some of them. Raises InvalidInputError where the placement leaves no host that
+    may leave service: drCloud never rolls below ``min_in_service``.
     """
     todo = [host for host in hosts if host.owed or not _is_on(host, revision)]
     ready = [host for host in hosts if host not in todo]
@@ -84,11 +90,12 @@ def plan(
     order = [
         name
         for healthy in (False, True)
-        for name in spread({host.host: host.rack for host in todo if host.healthy is healthy})
+        for name in spread({host.host: host.rack for host in todo if host.healthy is healthy}, size)
     ]
-    serial = batches(len(order), size)
-    numbers = [number for number, count in enumerate(serial) for _ in range(count)]
     by_name = {host.host: host for host in todo}
+    apart = spans_racks or len({host.rack for host in hosts}) > 1
+    serial = batches([by_name[name].rack for name in order], size, apart=apart)
+    numbers = [number for number, count in enumerate(serial) for _ in range(count)]
     steps = [
         _step(by_name[name], revision, position, number)
         for position, (name, number) in enumerate(zip(order, numbers, strict=True))
@@ -126,8 +133,8 @@ def _batch_size(placed: int, batch: int, needed: int) -> int:
     return min(batch, spare)
 
 
-def spread(racks: Mapping[str, str | None]) -> list[str]:
-    """Return the hosts so that neighbours stand in different racks wherever that is possible.
+def spread(racks: Mapping[str, str | None], at_once: int = 2) -> list[str]:
+    """Return the hosts so that ``at_once`` neighbours stand in different racks wherever that is possible.
 
     Racks take turns, the fullest first; within a rack the given order holds.
     """
@@ -135,13 +142,14 @@ def spread(racks: Mapping[str, str | None]) -> list[str]:
     for host, rack in racks.items():
         waiting[rack].append(host)
     order: list[str] = []
-    last: list[str | None] = []
+    taken: list[str | None] = []
     while len(order) < len(racks):
         # The fullest rack that was not taken just now; with one rack left there is no choice.
         usable = [rack for rack, hosts in waiting.items() if hosts]
-        rack = max(usable, key=lambda item: ([item] != last, len(waiting[item])))
+        recent = taken[len(taken) - min(at_once, len(usable), len(taken) + 1) + 1 :]
+        rack = max(usable, key=lambda item: (item not in recent, [item] != taken[-1:], len(waiting[item])))
         order.append(waiting[rack].popleft())
-        last = [rack]
+        taken.append(rack)
     return order
 
 
@@ -158,10 +166,15 @@ def first_to_pull(racks: Mapping[str, str | None], at_once: int) -> list[str]:
     return list(first.values())
 
 
-def batches(count: int, size: int) -> tuple[int, ...]:
-    """Return the sizes of the batches: one host first, then ``size`` at a time."""
-    if count == 0:
-        return ()
-    rest = count - CANARY
-    full, remainder = divmod(rest, size)
-    return (CANARY, *([size] * full), *([remainder] if remainder else []))
+def batches(racks: Sequence[str | None], size: int, *, apart: bool) -> tuple[int, ...]:
+    """Return the sizes of the batches: one host first, then up to ``size`` at a time, in the order given.
+
+    ``apart`` ends a batch before a rack would be in it twice. Hosts of which no rack is known count as one.
+    """
+    found: list[list[str | None]] = []
+    for rack in racks:
+        full = CANARY if len(found) == 1 else size
+        if not found or len(found[-1]) == full or (apart and rack in found[-1]):
+            found.append([])
+        found[-1].append(rack)
+    return tuple(map(len, found))

@@ -148,6 +148,7 @@ def make_plan(
         placed=_counting(
             target, [report.host for report in here], [report.host for report in reports], pools
         ),
+        spans_racks=target.spans_racks,
     )
     if expected is not None:
         saved.require(expected, made)

@@ -50,6 +50,8 @@ class Target:
     min_in_service: int
     batch: int
     placed: int
+    # Whether the hosts of the placement, of which these may be some, stand in more than one rack.
+    spans_racks: bool = False
     canary_watch: float = 0.0
     config_version: int = 0
     # Where the secrets are and their fingerprints, never what they are.
@@ -70,13 +72,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the CMDB says of an app in an environment; ``away`` counts its quarantined hosts."""
+    """What the CMDB says of an app in an environment.
+
+    ``away`` counts its quarantined hosts, ``racks`` those that all of its hosts stand in.
+    """
 
     app: AppRow
     placement: PlacementRow
     registry: RegistryRow
     hosts: dict[str, HostRow]
     away: int = 0
+    racks: int = 1
     settings: Settings = field(default_factory=Settings)
     # What `uname -m` said on them, as far as they were ever looked at.
     machines: dict[str, str] = field(default_factory=dict)
@@ -122,7 +128,8 @@ def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Want
         _check_host(rows[name], placement)
     wanted = next(row for row in seen.apps if row.name == app)
     registry = next(row for row in seen.registries if row.name == wanted.registry)
-    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away))
+    racks = len({rows[name].rack for name in placement.hosts})
+    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away), racks)
 
 
 def _check_host(host: HostRow, placement: PlacementRow) -> None:
@@ -197,6 +204,7 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         min_in_service=placement.min_in_service,
         batch=placement.batch,
         placed=len(placement.hosts) - wanted.away,
+        spans_racks=wanted.racks > 1,
         canary_watch=spec.canary_watch,
         config_version=given.config_version,
         secrets=dict(given.secrets),
