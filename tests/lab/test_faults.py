@@ -197,8 +197,11 @@ def test_a_registry_that_goes_down_after_half_the_pulls_stops_the_roll_before_it
     before = running(on)
     with no_registry(on, half):
         (code, out), seen = watched(lab, clients, lambda: _ended(deploy(SECOND)))
-    assert code == ExitCode.FAILED, out
+    assert code == ExitCode.UNREACHABLE, out
+    assert "because the registry failed: " in " ".join(out.split()), out
     assert all(f"host {host}: " in out for host in half), out
+    failed = [step for step in last().steps if step.state == "failed"]
+    assert {(step.host, step.detail["kind"]) for step in failed} == {(host, "registry") for host in half}
     assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
     assert running(on) == before
     assert last().state == "failed"

@@ -12,6 +12,7 @@ from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Sn
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, platforms, quarantine, settings, storage
 from drcloud.delivery.fingerprints import Taken
+from drcloud.delivery.manifest import Manifest
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
 from drcloud.delivery.settings import Settings
@@ -152,14 +153,32 @@ def resolve(wanted: Wanted, tag: str) -> Target:
     An image that a host cannot run, for it is of another architecture, is refused here.
     """
     check_tag(tag)
-    spec = wanted.spec
     with Registry.of(wanted.registry) as registry:
-        manifest = registry.manifest(wanted.app.name, spec.image, tag)
-        if wanted.machines:
-            built_for = registry.platforms(spec.image, manifest)
-            platforms.refuse(f"{wanted.app.name} {tag}", built_for, wanted.machines)
-        layers = registry.layers(spec.image, manifest)
-    return replace(target(wanted, tag, manifest.digest), layers=layers)
+        manifest = registry.manifest(wanted.app.name, wanted.spec.image, tag)
+        return _measured(wanted, target(wanted, tag, manifest.digest), registry, manifest)
+
+
+def measured(wanted: Wanted, found: Target, *, quick: bool = False) -> Target:
+    """Ask the registry about a digest that is known already; errors as of ``resolve``.
+
+    Where it is to be ``quick``, a registry that is silent is not waited for long.
+    """
+    with Registry.of(wanted.registry, quick=quick) as registry:
+        manifest = registry.manifest(found.app, _repository(found.image), found.digest)
+        return _measured(wanted, found, registry, manifest)
+
+
+def _measured(wanted: Wanted, found: Target, registry: Registry, manifest: Manifest) -> Target:
+    repository = _repository(found.image)
+    if wanted.machines:
+        built_for = registry.platforms(repository, manifest)
+        platforms.refuse(f"{found.app} {found.tag}", built_for, wanted.machines)
+    return replace(found, layers=registry.layers(repository, manifest))
+
+
+def _repository(image: str) -> str:
+    """Return the repository of an image that is named in full."""
+    return image.partition("/")[2].partition("@")[0]
 
 
 def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:

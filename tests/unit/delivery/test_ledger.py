@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.unit.delivery import conftest
 
-from drcloud.cmdb import heartbeat, hosts, leases, lookup
+from drcloud.cmdb import heartbeat, hosts, leases, lookup, observations
 from drcloud.cmdb.declared import AppSpecVersion
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.delivery import ledger, observe, rollout, status, target, verdict
 from drcloud.delivery.haproxy import Server
+from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
@@ -151,6 +154,24 @@ def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: 
         rollout.make_plan(store, begun, [lost, *reports], {})
     with pytest.raises(DrcloudError, match="host dk-02: port 20000 is taken"):
         rollout.make_plan(store, begun, [Report("dk-02", trouble="port 20000 is taken"), *reports[1:]], {})
+
+
+def test_a_registry_that_fails_is_not_the_failure_of_its_hosts(store: Store, begun: Begun) -> None:
+    reports = [report(host) for host in list(begun.target.hosts)[3:]]
+    refused = [Report(host, trouble="could not pull", kind="registry") for host in ("dk-01", "dk-02")]
+    lost = Report("dk-03", trouble="timed out", unreachable=True)
+    full = Report("dk-03", trouble="port 20000 is taken")
+    with pytest.raises(UnreachableError, match="because the registry failed: host dk-01: could not pull; "):
+        rollout.make_plan(store, begun, [*refused, report("dk-03"), *reports], {})
+    found = {step.host: step.detail for step in ledger.steps(store, begun.deployment) if step.detail}
+    assert {host: detail["kind"] for host, detail in found.items()} == dict.fromkeys(
+        ("dk-01", "dk-02"), "registry"
+    )
+    with pytest.raises(UnreachableError, match="because not every host is ready"):
+        rollout.make_plan(None, begun, [*refused, lost, *reports], {})
+    with pytest.raises(DrcloudError, match="because not every host is ready") as mixed:
+        rollout.make_plan(None, begun, [*refused, full, *reports], {})
+    assert mixed.value.exit_code == ExitCode.FAILED
 
 
 @pytest.mark.parametrize(
@@ -303,7 +324,27 @@ def test_a_rollback_is_never_rolled_back(store: Store, earlier: str, begun: Begu
     assert rollout.way_back(store, begun) == {}
 
 
-def test_a_rollback_and_a_resume_ask_no_registry(store: Store, earlier: str, begun: Begun) -> None:
+def test_a_rollback_and_a_resume_ask_a_registry_and_wait_for_none(
+    store: Store, earlier: str, registry: Callable[[bool], None]
+) -> None:
+    known = target.target(target.find(store, "demo", "prod"), "v1", conftest.DIGEST)
+    ledger.open_deployment(store, known, "run-1")
+    registry(True)
+    assert rollout.aim(store, Wish("demo", "prod", way="resume"))[0].layers == {conftest.LAYER: 5_000_000}
+    # Not the image of the rollback: what the registry does not have the hosts may have all the same.
+    assert rollout.aim(store, Wish("demo", "prod", way="rollback"))[0].layers == {}
+    registry(False)
+    assert rollout.aim(store, Wish("demo", "prod", way="resume")) == (known, "deploy")
+    observations.record_facts(store, "dk-02", {"kernel": {"machine": "aarch64"}})
+    registry(True)
+    with pytest.raises(WrongPlatformError, match="demo v1 is an image for linux/amd64, which host dk-02"):
+        rollout.aim(store, Wish("demo", "prod", way="resume"))
+
+
+def test_a_rollback_and_a_resume_go_on_where_the_registry_is_silent(
+    store: Store, earlier: str, begun: Begun, registry: Callable[[bool], None]
+) -> None:
+    registry(False)
     goal, kind = rollout.aim(store, Wish("demo", "prod", way="rollback"))
     assert (goal.revision, goal.tag, kind) == (earlier, "v0", "rollback")
     goal, kind = rollout.aim(store, Wish("demo", "prod", way="resume"))

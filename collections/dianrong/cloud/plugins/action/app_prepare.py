@@ -28,9 +28,15 @@ class ActionModule(ControllerAction):
         try:
             instances = _roll.Host(self, begun, name, task_vars).prepare()
         except UnreachableError as error:
-            return {"trouble": str(error), "lost": True, "instances": []}
+            return _troubled(error, lost=True)
         except DrcloudError as error:
-            return {"trouble": str(error), "lost": False, "instances": []}
+            return _troubled(error, lost=False)
         if not self.check_mode:
             observe.record(open_store(), name, instances, "deploy")
-        return {"trouble": "", "lost": False, "instances": instances}
+        return {"trouble": "", "kind": "", "lost": False, "instances": instances}
+
+
+def _troubled(error: Exception, *, lost: bool) -> dict[str, t.Any]:
+    """Return trouble as data, with whose it is."""
+    kind = str(getattr(error, "kind", "host"))
+    return {"trouble": str(error), "kind": kind, "lost": lost, "instances": []}

@@ -148,5 +148,9 @@ def _report(host: str, task_vars: dict[str, t.Any]) -> t.Any:
         return rollout.Report(host, (), "is not in the inventory, so it was not asked")
     found = _roll.plain(found)
     return rollout.Report(
-        host, tuple(found.get("instances") or ()), found.get("trouble") or "", bool(found.get("lost"))
+        host,
+        tuple(found.get("instances") or ()),
+        found.get("trouble") or "",
+        bool(found.get("lost")),
+        found.get("kind") or "host",
     )

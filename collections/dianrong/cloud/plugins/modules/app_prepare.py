@@ -47,6 +47,10 @@ trouble:
   description: What is wrong with the host, or empty.
   returned: always
   type: str
+kind:
+  description: Whose trouble it is, V(host) or V(registry), or empty.
+  returned: always
+  type: str
 lost:
   description: Whether the host did not answer.
   returned: always
