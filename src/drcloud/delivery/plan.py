@@ -6,6 +6,7 @@ and the first batch is one host, so that a bad image is found out at the price o
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,14 @@ from drcloud.errors import InvalidInputError
 
 Action = Literal["first", "replace", "finish", "unchanged"]
 CANARY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """An image that a host lacks, and the ``bytes`` of those of its layers; None where nobody knows them."""
+
+    image: str
+    bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Prepared:
     healthy: bool
     changes: tuple[str, ...] = ()
     owed: bool = False
+    pull: Pull | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,23 @@ class Step:
     previous: str | None
     reason: str
     changes: tuple[str, ...] = ()
+    rack: str | None = None
+    pull: Pull | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An ordered list of steps; ``serial`` is the size of each batch."""
+    """An ordered list of steps; ``serial`` is the size of each batch.
+
+    Of ``placed`` hosts ``in_service`` serve before it, and for each batch ``staying`` do meanwhile.
+    """
 
     steps: tuple[Step, ...]
     serial: tuple[int, ...]
+    placed: int = 0
+    in_service: int = 0
+    min_in_service: int = 0
+    staying: tuple[int, ...] = ()
 
     @property
     def rolled(self) -> tuple[Step, ...]:
@@ -65,7 +84,14 @@ class Plan:
 
     def as_document(self) -> dict[str, Any]:
         """Return the plan as the ledger keeps it."""
-        return {"serial": list(self.serial), "steps": [asdict(step) for step in self.steps]}
+        return {
+            "serial": list(self.serial),
+            "placed": self.placed,
+            "in_service": self.in_service,
+            "min_in_service": self.min_in_service,
+            "staying": list(self.staying),
+            "steps": [asdict(step) for step in self.steps],
+        }
 
 
 def plan(
@@ -100,11 +126,21 @@ def plan(
         _step(by_name[name], revision, position, number)
         for position, (name, number) in enumerate(zip(order, numbers, strict=True))
     ]
-    unchanged = [
-        Step(host.host, len(steps) + offset, -1, "unchanged", host.running, "runs this revision already")
-        for offset, host in enumerate(ready)
-    ]
-    return Plan((*steps, *unchanged), serial)
+    unchanged = [_step(host, revision, len(steps) + offset, -1) for offset, host in enumerate(ready)]
+    everybody = placed or len(hosts)
+    serving = everybody - sum(not host.healthy for host in hosts)
+    staying = _staying(steps, by_name, serving)
+    return Plan((*steps, *unchanged), serial, everybody, serving, min_in_service, staying)
+
+
+def _staying(steps: Sequence[Step], hosts: Mapping[str, Prepared], serving: int) -> tuple[int, ...]:
+    """Return how many serve while each batch is rolled; who did not before its batch does after it."""
+    found = []
+    for _batch, group in itertools.groupby(steps, key=lambda step: step.batch):
+        mine = list(group)
+        found.append(serving - sum(hosts[step.host].healthy and step.action != "finish" for step in mine))
+        serving += sum(not hosts[step.host].healthy for step in mine)
+    return tuple(found)
 
 
 def _is_on(host: Prepared, revision: str) -> bool:
@@ -112,15 +148,23 @@ def _is_on(host: Prepared, revision: str) -> bool:
 
 
 def _step(host: Prepared, revision: str, position: int, batch: int) -> Step:
+    action, reason = _due(host, revision)
+    changes = host.changes if action == "replace" else ()
+    return Step(host.host, position, batch, action, host.running, reason, changes, host.rack, host.pull)
+
+
+def _due(host: Prepared, revision: str) -> tuple[Action, str]:
+    """Return what is to be done on a host, and why."""
     if _is_on(host, revision):
-        reason = "runs this revision already, and what follows its switch was cut short"
-        return Step(host.host, position, batch, "finish", host.running, reason)
+        if host.owed:
+            return "finish", "runs this revision already, and what follows its switch was cut short"
+        return "unchanged", "runs this revision already"
     if host.running is None:
-        return Step(host.host, position, batch, "first", None, "runs nothing of this app yet")
-    reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
+        return "first", "runs nothing of this app yet"
     if host.running == ADOPTED:
-        reason = "takes over from a container that was never deployed"
-    return Step(host.host, position, batch, "replace", host.running, reason, host.changes)
+        return "replace", "takes over from a container that was never deployed"
+    reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
+    return "replace", reason
 
 
 def _batch_size(placed: int, batch: int, needed: int) -> int:

@@ -17,7 +17,7 @@ from drcloud.delivery import haproxy, ledger, owed, quarantine, saved, stable
 from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
-from drcloud.delivery.plan import Plan, Prepared, plan
+from drcloud.delivery.plan import Plan, Prepared, Pull, plan
 from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.saved import SavedPlan
 from drcloud.delivery.slots import ADOPTED, LIVE
@@ -50,6 +50,7 @@ class Report:
     trouble: str = ""
     unreachable: bool = False
     kind: str = "host"
+    pull: Pull | None = None
 
 
 # What is left where the ledger knows a revision and finds no other difference.
@@ -241,6 +242,7 @@ def _prepared(
         running=running[0]["revision"] if running else None,
         healthy=settled and (running[0]["status"], running[0]["health"]) == ("running", "healthy"),
         changes=changes.get(running[0]["revision"], ()) if running else (),
+        pull=report.pull,
     )
 
 

@@ -18,6 +18,7 @@ from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.delivery import ledger, observe, rollout, status, target, verdict
 from drcloud.delivery.haproxy import Server
+from drcloud.delivery.plan import Pull
 from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.delivery.wish import Wish
@@ -114,9 +115,14 @@ def test_an_older_token_commits_nothing(store: Store, begun: Begun) -> None:
 
 def test_the_plan_is_written_and_unchanged_hosts_are_done(store: Store, begun: Begun) -> None:
     revision = begun.target.revision
-    reports = [report(host, revision if host == "dk-06" else "old") for host in begun.target.hosts]
+    lacks = Pull("registry.test:5000/dianrong/demo@sha256:aa", 4096)
+    reports = [
+        report(host, revision if host == "dk-06" else "old", pull=lacks) for host in begun.target.hosts
+    ]
     made = rollout.make_plan(store, begun, reports, {})
     assert made.serial == (1, 2, 2)
+    assert (made.steps[0].rack, made.steps[0].pull) == (begun.target.hosts["dk-01"].rack, lacks)
+    assert (made.placed, made.min_in_service, min(made.staying)) == (6, 4, 4)
     steps = {step.host: step for step in ledger.steps(store, begun.deployment)}
     assert steps["dk-06"].state == "unchanged"
     assert steps["dk-01"].previous == "old"

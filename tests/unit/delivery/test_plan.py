@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drcloud.delivery.plan import Prepared, first_to_pull, plan, spread
+from drcloud.delivery import preview
+from drcloud.delivery.plan import Prepared, Pull, first_to_pull, plan, spread
 from drcloud.errors import InvalidInputError
 
 RACKS = {"dk-01": "a", "dk-02": "a", "dk-03": "b", "dk-04": "b", "dk-05": "c", "dk-06": "c"}
@@ -67,6 +69,40 @@ def test_the_first_deploy_takes_nothing_out_of_service() -> None:
     made = plan(fleet(None), "new", batch=3, min_in_service=6)
     assert made.serial == (1, 3, 2)
     assert {step.action for step in made.steps} == {"first"}
+
+
+def test_a_plan_tells_how_many_stay_in_service_while_each_batch_is_rolled() -> None:
+    hosts = [replace(host, healthy=host.host != "dk-06") for host in fleet()]
+    made = plan(hosts, "new", batch=2, min_in_service=4)
+    assert (made.placed, made.in_service, made.min_in_service) == (6, 5, 4)
+    assert made.serial == (1, 2, 2, 1)
+    assert made.staying == (5, 4, 4, 5), "the one that did not serve goes first, and serves then"
+    assert plan(fleet(None, healthy=False), "new", batch=3, min_in_service=6).staying == (0, 1, 4)
+    owing = [replace(host, owed=True) for host in fleet("new")]
+    assert set(plan(owing, "new", batch=2, min_in_service=4).staying) == {6}, "nobody leaves to finish"
+
+
+def test_a_plan_is_told_host_by_host() -> None:
+    changes, lacks = ("image t1 1484 -> t2 3d2c",), Pull("registry/demo@sha256:3d2c", 4 * 1024**2 + 1)
+    hosts = [
+        Prepared("dk-01", "lab/r1/a01", "old", True, changes, pull=lacks),
+        Prepared("dk-02", "lab/r1/a01", "new", True),
+        Prepared("dk-03", None, None, False, pull=replace(lacks, bytes=None)),
+    ]
+    told = plan(hosts, "new", batch=1, min_in_service=1).as_document()
+    assert json.loads(json.dumps(told)) == {**told, "steps": json.loads(json.dumps(told["steps"]))}
+    assert preview.lines(told) == [
+        "batch 1: dk-03: first, pulls ?, runs nothing of this app yet",
+        "batch 2: dk-01 in lab/r1/a01: replace, pulls 5 MiB, runs another revision: image t1 1484 -> t2 3d2c",
+        "batch -: dk-02 in lab/r1/a01: unchanged, runs this revision already",
+        "pulled is registry/demo@sha256:3d2c",
+        "2 of 3 hosts are in service, 1 must stay, 2 do while a batch is rolled",
+    ]
+
+
+def test_before_the_first_deploy_nobody_has_to_stay() -> None:
+    told = plan(fleet(None, healthy=False), "new", batch=3, min_in_service=6).as_document()
+    assert preview.service(told) == "none of 6 hosts is in service"
 
 
 def test_some_hosts_of_a_placement_count_against_all_of_it() -> None:
