@@ -200,6 +200,7 @@ def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:
 def target(wanted: Wanted, tag: str, digest: str) -> Target:
     """Return what shall run for a digest. Pure."""
     spec, placement, given = wanted.spec, wanted.placement, wanted.settings
+    placed = len(placement.hosts) - wanted.away
     return Target(
         app=wanted.app.name,
         env=placement.env,
@@ -221,11 +222,18 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         lbs=placement.lbs,
         pool=haproxy.pool_name(placement.app, placement.env),
         min_in_service=placement.min_in_service,
-        batch=placement.batch,
-        placed=len(placement.hosts) - wanted.away,
+        batch=_batch(placement, placed),
+        placed=placed,
         spans_racks=wanted.racks > 1,
         canary_watch=spec.canary_watch,
         config_version=given.config_version,
         secrets=dict(given.secrets),
         hooks=tuple(hook.model_dump(mode="json") for hook in spec.hooks),
     )
+
+
+def _batch(placement: PlacementRow, placed: int) -> int:
+    """Return how many hosts a roll may change at once: of a share the whole ones, and one at least."""
+    if placement.batch_percent is None:
+        return placement.batch
+    return max(1, placed * placement.batch_percent // 100)

@@ -77,6 +77,19 @@ def test_a_target_is_found_for_the_environment(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("percent", "batch"), [(None, 2), (1, 1), (33, 1), (34, 2), (50, 3), (99, 5), (100, 6)]
+)
+def test_a_batch_that_is_a_share_has_the_whole_hosts_of_it_and_one_at_least(
+    store: Store, percent: int | None, batch: int
+) -> None:
+    wanted = target.find(store, "demo", "prod")
+    placement = replace(wanted.placement, batch_percent=percent)
+    assert target.target(replace(wanted, placement=placement), "v1", DIGEST).batch == batch
+    away = target.target(replace(wanted, placement=placement, away=3), "v1", DIGEST)
+    assert away.batch == (max(1, 3 * percent // 100) if percent else 2)
+
+
+@pytest.mark.parametrize(
     ("app", "env", "only", "words"),
     [
         ("dmo", "prod", [], "there is no app 'dmo' in the CMDB: did you mean demo"),
