@@ -5,6 +5,7 @@ After each: what the clients saw, the least that was in service, one digest or a
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -191,10 +192,18 @@ def test_a_registry_that_goes_down_after_half_the_pulls_stops_the_roll_before_it
     half = HOSTS[3:]
     forget(on, HOSTS)
     before = running(on)
+    planned = deploy(SECOND, "--plan", "--json")
+    assert planned.returncode == 0, said(planned)
+    pulls = {step["host"]: step["pull"] for step in json.loads(planned.stdout)["plan"]["steps"]}
+    assert set(pulls) == set(HOSTS)
+    assert all(pull["bytes"] is not None and "@sha256:" in pull["image"] for pull in pulls.values()), pulls
     with no_registry(on, half):
         (code, out), seen = under_load(clients, lambda: _ended(deploy(SECOND)))
-    assert code == ExitCode.FAILED, out
+    assert code == ExitCode.UNREACHABLE, out
+    assert "because the registry failed: " in " ".join(out.split()), out
     assert all(f"host {host}: " in out for host in half), out
+    failed = {step.host.name: step.detail["kind"] for step in last().steps if step.state == "failed"}
+    assert failed == dict.fromkeys(half, "registry")
     assert seen.lost == 0, seen.errors
     assert running(on) == before
     assert last().state == "failed"

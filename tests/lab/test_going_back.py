@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.lab.rolling import (
     deploy,
     drcloud,
     last,
+    needed,
     running,
     said,
     steps,
@@ -95,6 +97,12 @@ def test_a_plan_is_looked_at_and_applied_later_as_long_as_it_holds(on_first: Non
     planned = deploy(SECOND, "--plan", "--save", str(file))
     assert planned.returncode == 0, said(planned)
     assert "image t1 " in planned.stdout
+    assert f"6 of 6 hosts are in service, {needed()} must stay, " in planned.stdout
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    assert min(saved["staying"]) >= needed()
+    for number in range(len(saved["serial"])):
+        racks = [step["rack"] for step in saved["steps"] if step["batch"] == number]
+        assert len(set(racks)) == len(racks), saved
     assert tags() == ON_FIRST
     applied = drcloud("deploy", "demo", "--env", "prod", "--apply", str(file))
     assert applied.returncode == 0, said(applied)

@@ -152,7 +152,8 @@ def assign(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
         int | None, typer.Option("--min-in-service", min=0, help="How many hosts must stay in service.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", min=1, help="How many hosts a roll may change at once.")
+        str | None,
+        typer.Option("--batch", help="How many hosts a roll may change at once, as 2 or 25%."),
     ] = None,
     lbs: Annotated[str | None, typer.Option("--lbs", help="All its load balancers: lb-01,lb-02.")] = None,
     lb_port: Annotated[

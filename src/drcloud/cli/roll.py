@@ -17,7 +17,7 @@ from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cli.table import screen
 from drcloud.cmdb.store import Store
-from drcloud.delivery import ledger
+from drcloud.delivery import ledger, preview
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.wish import Wish
 from drcloud.runs import RunOutcome
@@ -133,18 +133,25 @@ def _tell(found: ledger.DeploymentRow) -> None:
 
 def _tell_plan(planned: dict[str, Any]) -> None:
     """Show what a roll would do, in its order."""
-    table = Table(title="A roll would", title_justify="left", title_style="bold")
-    for name in ("Batch", "Host", "Step", "Because it"):
-        table.add_column(name)
+    # Without lines between the columns a reason fits beside the rest in a hundred characters.
+    table = Table(
+        title="A roll would",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for name in ("Batch", "Host", "Rack", "Pull", "Step"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("Because it", overflow="fold")
     for step in planned["steps"]:
-        batch = "-" if step["batch"] < 0 else str(step["batch"] + 1)
-        table.add_row(batch, escape(step["host"]), step["action"], escape(_because(step)))
-    screen().print(table)
-
-
-def _because(step: dict[str, Any]) -> str:
-    changes = ", ".join(step["changes"])
-    return f"{step['reason']}: {changes}" if changes else str(step["reason"])
+        cells = (preview.batch(step), step["host"], step["rack"] or "-", preview.pulled(step), step["action"])
+        table.add_row(*map(escape, cells), escape(preview.because(step)))
+    console = screen()
+    console.print(table)
+    for line in (*(f"pulled is {image}" for image in preview.images(planned)), preview.service(planned)):
+        console.print(escape(line), soft_wrap=True)
 
 
 def _tell_logs(console: Console, step: StepRow) -> None:

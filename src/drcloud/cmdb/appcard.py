@@ -21,6 +21,7 @@ from drcloud.cmdb.declared import (
     Registry,
     Release,
 )
+from drcloud.cmdb.snapshot import batch_percent
 from drcloud.cmdb.store import Store
 from drcloud.errors import NotFoundError
 
@@ -56,7 +57,7 @@ class PlaceCard:
     env: str
     hosts: tuple[str, ...]
     min_in_service: int
-    batch: int
+    batch: int | str
     lb_port: int | None
     lbs: tuple[str, ...]
     config_version: int
@@ -138,7 +139,7 @@ def _places(session: Session, app: App, channels: dict[str, ChannelCard]) -> tup
             env=row.environment.name,
             hosts=tuple(member.host.name for member in row.members),
             min_in_service=row.min_in_service,
-            batch=row.batch,
+            batch=row.batch if (percent := batch_percent(row.attrs)) is None else f"{percent}%",
             lb_port=row.lb_port,
             lbs=tuple(lb.host.name for lb in row.lbs),
             config_version=configs.get(row.environment_id, 0),

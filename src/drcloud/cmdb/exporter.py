@@ -16,6 +16,7 @@ from drcloud.cmdb.exported import hosts
 from drcloud.cmdb.exported.entry import by, entry, entry_of, some
 from drcloud.cmdb.items import notes
 from drcloud.cmdb.items.flat import PLAIN
+from drcloud.cmdb.snapshot import BATCH_PERCENT, batch_percent
 from drcloud.cmdb.state import State
 from drcloud.cmdb.store import Store
 
@@ -118,11 +119,20 @@ def _placements(state: State) -> list[Fields]:
     members, lbs = (by(state[kind].values(), "placement") for kind in ("placement_host", "placement_lb"))
     return [
         {"app": fields["app"], "env": fields["environment"], "hosts": _names(members[key])}
-        | some(fields, "min_in_service", "batch", "lb_port")
+        | some(_with_share(fields), "min_in_service", "batch", "lb_port")
         | ({"lbs": _names(lbs[key])} if key in lbs else {})
-        | some(fields, "attrs")
+        | some(_with_share(fields), "attrs")
         for key, fields in state["placement"].items()
     ]
+
+
+def _with_share(fields: Fields) -> Fields:
+    """Return the fields of a placement with a batch that is a share of its hosts written as one."""
+    percent = batch_percent(fields["attrs"])
+    if percent is None:
+        return fields
+    attrs = {name: value for name, value in fields["attrs"].items() if name != BATCH_PERCENT}
+    return {**fields, "batch": f"{percent}%", "attrs": attrs}
 
 
 def _names(rows: list[Fields]) -> list[str]:

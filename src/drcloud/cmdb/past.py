@@ -27,6 +27,7 @@ from drcloud.cmdb.snapshot import (
     PlacementRow,
     RegistryRow,
     Snapshot,
+    batch_percent,
     in_order,
 )
 
@@ -239,6 +240,7 @@ def _placements(documents: Kinds) -> tuple[PlacementRow, ...]:
             },
             maintenance=row["attrs"].get(MAINTENANCE) is True,
             takes_over=dict(row["attrs"].get(TAKES_OVER) or {}),
+            batch_percent=batch_percent(row["attrs"]),
         )
         for key, row in documents["placement"].items()
     )

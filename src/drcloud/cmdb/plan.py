@@ -14,7 +14,7 @@ from drcloud.cmdb.base import Document as Fields
 from drcloud.cmdb.document import Document
 from drcloud.cmdb.importfile import Problem
 from drcloud.cmdb.ipam import PORTS, SLOTS, first_free, port_owner, port_pool
-from drcloud.cmdb.items import Item, flatten, noted, slots, strays, versions
+from drcloud.cmdb.items import Item, flatten, noted, shared, slots, strays, versions
 from drcloud.cmdb.state import State
 
 FIRST = {"host": "planned", "change": "draft"}
@@ -93,7 +93,7 @@ class Plan:
 
 def make(document: Document, state: State, *, prune: bool = False) -> Plan:
     """Compare a document with the declared state; ``prune`` removes what its sections do not name."""
-    items = list(noted(document, _items(document, state), state))
+    items = list(noted(document, shared(document, _items(document, state), state), state))
     duplicates = checks.duplicates(items)
     if duplicates:
         return Plan((), tuple(duplicates))

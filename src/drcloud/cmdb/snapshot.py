@@ -48,6 +48,9 @@ from drcloud.cmdb.store import Store
 MAINTENANCE = "maintenance"
 # Which containers that somebody else started an app has already, by host.
 TAKES_OVER = "takes_over"
+# Of a placement's attrs: how much of its hosts a batch of a roll is, where that is no number of them.
+BATCH_PERCENT = "batch_percent"
+WHOLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class PlacementRow:
     """Where an app runs in an environment; ``ports["dk-01"]["a"]`` is the port of a slot.
 
     In ``maintenance``, its load balancers answer for it with a page. ``takes_over`` names what it has on
-    hosts that somebody else started, until a deploy takes its place.
+    hosts that somebody else started, until a deploy takes its place. A ``batch_percent`` takes the place of
+    ``batch``.
     """
 
     app: str
@@ -127,6 +131,7 @@ class PlacementRow:
     ports: dict[str, dict[str, int]]
     maintenance: bool = False
     takes_over: dict[str, str] = field(default_factory=dict)
+    batch_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +391,16 @@ def _placements(session: Session, reach: Reach | None) -> tuple[PlacementRow, ..
             ports={host: _slots(ports, host, app, env) for host in members.get(row_id, ())},
             maintenance=attrs.get(MAINTENANCE) is True,
             takes_over=dict(attrs.get(TAKES_OVER) or {}),
+            batch_percent=batch_percent(attrs),
         )
         for row_id, app, env, min_in_service, batch, lb_port, attrs in rows
     )
+
+
+def batch_percent(attrs: Document) -> int | None:
+    """Return the share of a placement's hosts that a batch is; None where it is a number of them."""
+    value = attrs.get(BATCH_PERCENT)
+    return value if type(value) is int and 1 <= value <= WHOLE else None
 
 
 def _names(

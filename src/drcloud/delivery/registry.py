@@ -30,6 +30,7 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+QUICK = httpx.Timeout(3.0)
 NAMED_TAGS = 3
 
 
@@ -85,6 +86,7 @@ class Registry:
         *,
         ca: str | None = None,
         auth: Credentials | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.name = name
@@ -95,15 +97,20 @@ class Registry:
         self._client = httpx.Client(
             base_url=f"https://{endpoint}",
             verify=_trust(name, ca),
-            timeout=TIMEOUT,
+            timeout=timeout,
             transport=transport,
             trust_env=False,
         )
 
     @classmethod
-    def of(cls, row: RegistryRow) -> Self:
-        """Return a client for a registry of the CMDB; resolves its password and CA."""
-        return cls(row.name, row.endpoint, ca=resolve(row.ca) if row.ca else None, auth=credentials(row))
+    def of(cls, row: RegistryRow, *, quick: bool = False) -> Self:
+        """Return a client for a registry of the CMDB; resolves its password and CA.
+
+        A ``quick`` one soon gives up: for work that goes on without the answer.
+        """
+        ca = resolve(row.ca) if row.ca else None
+        timeout = QUICK if quick else TIMEOUT
+        return cls(row.name, row.endpoint, ca=ca, auth=credentials(row), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -17,10 +17,11 @@ from drcloud.delivery import haproxy, ledger, owed, quarantine, saved, stable
 from drcloud.delivery.difference import differences
 from drcloud.delivery.haproxy import Pool
 from drcloud.delivery.ledger import StepRow
-from drcloud.delivery.plan import Plan, Prepared, plan
+from drcloud.delivery.plan import Plan, Prepared, Pull, plan
+from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.saved import SavedPlan
 from drcloud.delivery.slots import ADOPTED, LIVE
-from drcloud.delivery.target import Target, find, recorded, resolve
+from drcloud.delivery.target import Target, Wanted, find, measured, recorded, resolve
 from drcloud.delivery.target import target as of_digest
 from drcloud.delivery.verdict import Verdict, decide
 from drcloud.delivery.wish import Wish
@@ -43,12 +44,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What preparing a host came to. ``trouble`` is empty where all is well."""
+    """What preparing a host came to. ``trouble`` is empty where all is well, ``kind`` says whose it is."""
 
     host: str
     instances: tuple[Mapping[str, Any], ...] = ()
     trouble: str = ""
     unreachable: bool = False
+    kind: str = "host"
+    pull: Pull | None = None
 
 
 # What is left where the ledger knows a revision and finds no other difference.
@@ -84,7 +87,7 @@ def begin(store: Store, wish: Wish, *, run: str | None = None, controller: int, 
 
 
 def aim(store: Store, wish: Wish) -> tuple[Target, str]:
-    """Return what a wish comes to, and its kind: the registry is asked for a deploy only."""
+    """Return what a wish comes to, and its kind; a rollback or a resume is not held up by a registry."""
     if wish.way == "apply":
         return _of_plan(store, wish), stable.DEPLOY
     wanted = find(store, wish.app, wish.env, wish.only)
@@ -93,13 +96,27 @@ def aim(store: Store, wish: Wish) -> tuple[Target, str]:
     what, past = f"{wish.app} in {wish.env}", stable.recorded(store, wish.app, wish.env)
     if wish.way == "current":
         present = stable.present(past, what)
-        return of_digest(wanted, present.tag, present.digest), stable.DEPLOY
+        return _as_known(wanted, of_digest(wanted, present.tag, present.digest)), stable.DEPLOY
     if wish.way == "rollback":
-        return recorded(store, wanted, stable.back(past, what, wish.tag or None)), stable.ROLLBACK
+        back = recorded(store, wanted, stable.back(past, what, wish.tag or None))
+        return _as_known(wanted, back), stable.ROLLBACK
     found = stable.unfinished(past, what)
     if not wish.only:
         wanted = find(store, wish.app, wish.env, _still_there(store, found.deployment, wanted.hosts, what))
-    return recorded(store, wanted, found), found.kind
+    return _as_known(wanted, recorded(store, wanted, found)), found.kind
+
+
+def _as_known(wanted: Wanted, found: Target) -> Target:
+    """Return a target with what the registry says of it, or as it is where that says nothing.
+
+    The image of a rollback is on its hosts already, and a registry that is down keeps nobody from going back.
+    """
+    try:
+        return measured(wanted, found, quick=True)
+    except WrongPlatformError:
+        raise
+    except DrcloudError:
+        return found
 
 
 def _still_there(store: Store, uid: str, there: Iterable[str], what: str) -> list[str]:
@@ -118,7 +135,8 @@ def _of_plan(store: Store, wish: Wish) -> Target:
         raise InvalidInputError(
             f"the plan {wish.plan} is for {plan.app} in {plan.env}, not for {wish.app} in {wish.env}"
         )
-    return saved.goal(plan, find(store, plan.app, plan.env, [step.host for step in plan.steps]))
+    wanted = find(store, plan.app, plan.env, [step.host for step in plan.steps])
+    return measured(wanted, saved.goal(plan, wanted))
 
 
 def _locks(target: Target) -> list[tuple[str, bool]]:
@@ -152,6 +170,8 @@ def make_plan(
         placed=_counting(
             target, [report.host for report in here], [report.host for report in reports], pools
         ),
+        spans_racks=target.spans_racks,
+        budget=max(0, begun.budget - (len(reports) - len(here))),
     )
     if expected is not None:
         saved.require(expected, made)
@@ -234,6 +254,7 @@ def _prepared(
         running=running[0]["revision"] if running else None,
         healthy=settled and (running[0]["status"], running[0]["health"]) == ("running", "healthy"),
         changes=changes.get(running[0]["revision"], ()) if running else (),
+        pull=report.pull,
     )
 
 
@@ -261,16 +282,27 @@ def _refuse_troubled(store: Store | None, begun: Begun, reports: Sequence[Report
     if store is not None and begun.deployment:
         for report in troubled:
             state: ledger.StepState = "unreachable" if report.unreachable else "failed"
-            detail = {"reason": report.trouble, "kind": "host"}
+            detail = {"reason": report.trouble, "kind": report.kind}
             ledger.commit(store, begun.deployment, report.host, begun.token, state, detail)
     lost = [report for report in troubled if report.unreachable]
     if len(lost) == len(troubled) <= begun.budget < len(reports):
         return
+    raise _not_ready(troubled)
+
+
+def _not_ready(troubled: Sequence[Report]) -> DrcloudError:
+    """Return what keeps a roll from beginning: a registry that fails is not the fault of its hosts."""
     sentence = "; ".join(f"host {report.host}: {report.trouble}" for report in troubled)
     message = f"nothing was touched, because not every host is ready: {sentence}"
     if all(report.unreachable for report in troubled):
-        raise UnreachableError(f"{message}; bring it back, or name the other hosts with `--limit`")
-    raise DrcloudError(message)
+        return UnreachableError(f"{message}; bring it back, or name the other hosts with `--limit`")
+    if all(report.kind == "registry" for report in troubled):
+        return UnreachableError(
+            f"nothing was touched, because the registry failed: {sentence}; deploy again when it serves them"
+        )
+    if all(report.unreachable or report.kind == "registry" for report in troubled):
+        return UnreachableError(message)
+    return DrcloudError(message)
 
 
 def finish(store: Store, begun: Begun, run: str | None, trouble: str = "", code: int = 1) -> Verdict:

@@ -12,6 +12,7 @@ from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Sn
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, platforms, quarantine, settings, storage
 from drcloud.delivery.fingerprints import Taken
+from drcloud.delivery.manifest import Manifest
 from drcloud.delivery.registry import Registry, check_tag
 from drcloud.delivery.revision import NOT_RUNNING, revision
 from drcloud.delivery.settings import Settings
@@ -50,6 +51,8 @@ class Target:
     min_in_service: int
     batch: int
     placed: int
+    # Whether the hosts of the placement, of which these may be some, stand in more than one rack.
+    spans_racks: bool = False
     canary_watch: float = 0.0
     config_version: int = 0
     # Where the secrets are and their fingerprints, never what they are.
@@ -70,13 +73,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the CMDB says of an app in an environment; ``away`` counts its quarantined hosts."""
+    """What the CMDB says of an app in an environment.
+
+    ``away`` counts its quarantined hosts, ``racks`` those that all of its hosts stand in.
+    """
 
     app: AppRow
     placement: PlacementRow
     registry: RegistryRow
     hosts: dict[str, HostRow]
     away: int = 0
+    racks: int = 1
     settings: Settings = field(default_factory=Settings)
     # What `uname -m` said on them, as far as they were ever looked at.
     machines: dict[str, str] = field(default_factory=dict)
@@ -122,7 +129,8 @@ def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Want
         _check_host(rows[name], placement)
     wanted = next(row for row in seen.apps if row.name == app)
     registry = next(row for row in seen.registries if row.name == wanted.registry)
-    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away))
+    racks = len({rows[name].rack for name in placement.hosts})
+    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away), racks)
 
 
 def _check_host(host: HostRow, placement: PlacementRow) -> None:
@@ -145,14 +153,32 @@ def resolve(wanted: Wanted, tag: str) -> Target:
     An image that a host cannot run, for it is of another architecture, is refused here.
     """
     check_tag(tag)
-    spec = wanted.spec
     with Registry.of(wanted.registry) as registry:
-        manifest = registry.manifest(wanted.app.name, spec.image, tag)
-        if wanted.machines:
-            built_for = registry.platforms(spec.image, manifest)
-            platforms.refuse(f"{wanted.app.name} {tag}", built_for, wanted.machines)
-        layers = registry.layers(spec.image, manifest)
-    return replace(target(wanted, tag, manifest.digest), layers=layers)
+        manifest = registry.manifest(wanted.app.name, wanted.spec.image, tag)
+        return _measured(wanted, target(wanted, tag, manifest.digest), registry, manifest)
+
+
+def measured(wanted: Wanted, found: Target, *, quick: bool = False) -> Target:
+    """Ask the registry about a digest that is known already; errors as of ``resolve``.
+
+    Where it is to be ``quick``, a registry that is silent is not waited for long.
+    """
+    with Registry.of(wanted.registry, quick=quick) as registry:
+        manifest = registry.manifest(found.app, _repository(found.image), found.digest)
+        return _measured(wanted, found, registry, manifest)
+
+
+def _measured(wanted: Wanted, found: Target, registry: Registry, manifest: Manifest) -> Target:
+    repository = _repository(found.image)
+    if wanted.machines:
+        built_for = registry.platforms(repository, manifest)
+        platforms.refuse(f"{found.app} {found.tag}", built_for, wanted.machines)
+    return replace(found, layers=registry.layers(repository, manifest))
+
+
+def _repository(image: str) -> str:
+    """Return the repository of an image that is named in full."""
+    return image.partition("/")[2].partition("@")[0]
 
 
 def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:
@@ -174,6 +200,7 @@ def recorded(store: Store, wanted: Wanted, past: Recorded) -> Target:
 def target(wanted: Wanted, tag: str, digest: str) -> Target:
     """Return what shall run for a digest. Pure."""
     spec, placement, given = wanted.spec, wanted.placement, wanted.settings
+    placed = len(placement.hosts) - wanted.away
     return Target(
         app=wanted.app.name,
         env=placement.env,
@@ -195,10 +222,18 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         lbs=placement.lbs,
         pool=haproxy.pool_name(placement.app, placement.env),
         min_in_service=placement.min_in_service,
-        batch=placement.batch,
-        placed=len(placement.hosts) - wanted.away,
+        batch=_batch(placement, placed),
+        placed=placed,
+        spans_racks=wanted.racks > 1,
         canary_watch=spec.canary_watch,
         config_version=given.config_version,
         secrets=dict(given.secrets),
         hooks=tuple(hook.model_dump(mode="json") for hook in spec.hooks),
     )
+
+
+def _batch(placement: PlacementRow, placed: int) -> int:
+    """Return how many hosts a roll may change at once: of a share the whole ones, and one at least."""
+    if placement.batch_percent is None:
+        return placement.batch
+    return max(1, placed * placement.batch_percent // 100)

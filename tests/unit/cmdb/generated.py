@@ -198,7 +198,7 @@ def _apps(random: Random, content: Entry) -> None:
     }
     placed = {"app": "demo", "env": "prod", "hosts": hosts["docker"]}
     lbs = {"lbs": hosts["lb"], "lb_port": 8080} if random.random() < 0.5 else {}
-    content["placements"] = [_maybe(random, placed | lbs, min_in_service=1, batch=3)]
+    content["placements"] = [_maybe(random, placed | lbs, min_in_service=1, batch=random.choice([3, "25%"]))]
     digests = [f"sha256:{digit * 64}" for digit in "ab"]
     content["releases"] = [
         _maybe(random, {"app": "demo", "tag": "rt:67", "digest": digest}, git_ref="v1", build="7")

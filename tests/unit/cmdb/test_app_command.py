@@ -146,6 +146,15 @@ def test_production_needs_a_ticket(drcloud: Command, filled: Store, shop: Path) 
     assert drcloud("app", "assign", "demo", "--env", "prod", "--batch", "1")[0] == 0
 
 
+def test_a_batch_is_a_number_of_hosts_or_a_share_of_them(drcloud: Command, filled: Store) -> None:
+    assert drcloud("app", "assign", "demo", "--env", "prod", "--batch", "25%")[0] == 0
+    [place] = json.loads(drcloud("app", "show", "demo", "--json")[1])["placements"]
+    assert place["batch"] == "25%"
+    code, _, said = drcloud("app", "assign", "demo", "--env", "prod", "--batch", "all")
+    assert code == 2
+    assert "'all' is neither a number of hosts, as 2, nor a share of them, as 25%" in said
+
+
 def test_list_and_show_tell_what_runs_where(drcloud: Command, filled: Store) -> None:
     [demo] = json.loads(drcloud("app", "list", "--json")[1])
     assert (demo["name"], demo["image"], demo["environments"]) == ("demo", "dianrong/demo", ["prod"])

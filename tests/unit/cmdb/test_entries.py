@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drcloud.cmdb import entries, objects, reading
+from drcloud.cmdb import entries, exporter, objects, reading, snapshot
 from drcloud.cmdb.entries import Entry
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
@@ -95,6 +95,34 @@ def test_a_placement_gets_its_ports_and_keeps_what_is_not_said(filled: Store) ->
     assert declare(filled, "placements", app="demo", env="prod", batch=2) == [
         "~ placement demo@prod  batch: 1 → 2"
     ]
+
+
+def test_a_batch_may_be_a_share_of_the_hosts(filled: Store) -> None:
+    place = {"app": "demo", "env": "prod"}
+    maintained = Wanted("placement", {"attrs.maintenance": True}, "demo@prod")
+    objects.change(filled, [maintained], reason="test")
+    assert declare(filled, "placements", **place, batch="25%")[0].startswith("~ placement demo@prod  attrs: ")
+    assert declare(filled, "placements", **place, batch="25%") == []
+    assert share(filled) == (1, 25, True)
+    declare(filled, "placements", **place, min_in_service=0, batch="50%")
+    declare(filled, "placements", **place, attrs={"maintenance": True, "note": "n"})
+    assert share(filled) == (1, 50, True), "nothing was said of it"
+    text = exporter.export(filled)
+    assert "batch: 50%" in text
+    assert "batch_percent" not in text
+    declare(filled, "placements", **place, batch="2")
+    assert share(filled) == (2, None, True)
+
+
+def share(store: Store) -> tuple[int, int | None, bool]:
+    row = next(row for row in snapshot.read(store).placements if (row.app, row.env) == ("demo", "prod"))
+    return row.batch, row.batch_percent, row.maintenance
+
+
+@pytest.mark.parametrize("batch", [0, -1, "0", "0%", "101%", "25 %", "%", "many", True, None, 2.0])
+def test_what_is_no_batch(filled: Store, batch: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"batch: .* is neither a number of hosts, as 2, nor a share"):
+        declare(filled, "placements", app="demo", env="prod", batch=batch)
 
 
 def test_problems_are_told_by_object_and_field(filled: Store) -> None:

@@ -53,7 +53,8 @@ def test_layers_that_would_not_fit_are_refused_with_the_numbers(free):
 
 def test_layers_that_are_there_need_no_room(free):
     free(40)
-    _preflight.room(Engine(layers=[BASE]), {BASE: 90 * MIB, APP: 10 * MIB})
+    sent = _preflight.room(Engine(layers=[BASE]), {BASE: 90 * MIB, APP: 10 * MIB})
+    assert sent == 10 * MIB
     free(39)
     with pytest.raises(_preflight.RefusedError, match="needs about 41 MiB"):
         _preflight.room(Engine(layers=[BASE]), {BASE: 90 * MIB, APP: 10 * MIB})
@@ -62,7 +63,7 @@ def test_layers_that_are_there_need_no_room(free):
 def test_what_nobody_knows_is_not_asked(free):
     free(0)
     engine = Engine()
-    _preflight.room(engine, {})
+    assert _preflight.room(engine, {}) is None, "nobody knows"
     assert engine.asked == 0
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.unit.delivery import conftest
 
-from drcloud.cmdb import appconfig, heartbeat, hosts, leases, lookup, objects
+from drcloud.cmdb import appconfig, heartbeat, hosts, leases, lookup, objects, observations
 from drcloud.cmdb.declared import AppSpecVersion
 from drcloud.cmdb.operational import Deployment, Outbox
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
 from drcloud.delivery import ledger, observe, rollout, status, target, verdict
 from drcloud.delivery.haproxy import Server
+from drcloud.delivery.plan import Pull
+from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.rollout import Begun, Report
 from drcloud.delivery.wish import Wish
 from drcloud.errors import DrcloudError, InvalidInputError, LockedError, NotFoundError, UnreachableError
@@ -74,6 +78,19 @@ def test_a_target_is_found_for_the_environment(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("percent", "batch"), [(None, 2), (1, 1), (33, 1), (34, 2), (50, 3), (99, 5), (100, 6)]
+)
+def test_a_batch_that_is_a_share_has_the_whole_hosts_of_it_and_one_at_least(
+    store: Store, percent: int | None, batch: int
+) -> None:
+    wanted = target.find(store, "demo", "prod")
+    placement = replace(wanted.placement, batch_percent=percent)
+    assert target.target(replace(wanted, placement=placement), "v1", DIGEST).batch == batch
+    away = target.target(replace(wanted, placement=placement, away=3), "v1", DIGEST)
+    assert away.batch == (max(1, 3 * percent // 100) if percent else 2)
+
+
+@pytest.mark.parametrize(
     ("app", "env", "only", "words"),
     [
         ("dmo", "prod", [], "there is no app 'dmo' in the CMDB: did you mean demo"),
@@ -112,9 +129,14 @@ def test_an_older_token_commits_nothing(store: Store, begun: Begun) -> None:
 
 def test_the_plan_is_written_and_unchanged_hosts_are_done(store: Store, begun: Begun) -> None:
     revision = begun.target.revision
-    reports = [report(host, revision if host == "dk-06" else "old") for host in begun.target.hosts]
+    lacks = Pull("registry.test:5000/dianrong/demo@sha256:aa", 4096)
+    reports = [
+        report(host, revision if host == "dk-06" else "old", pull=lacks) for host in begun.target.hosts
+    ]
     made = rollout.make_plan(store, begun, reports, {})
     assert made.serial == (1, 2, 2)
+    assert (made.steps[0].rack, made.steps[0].pull) == (begun.target.hosts["dk-01"].rack, lacks)
+    assert (made.placed, made.min_in_service, min(made.staying)) == (6, 4, 4)
     steps = {step.host: step for step in ledger.steps(store, begun.deployment)}
     assert steps["dk-06"].state == "unchanged"
     assert steps["dk-01"].previous == "old"
@@ -152,6 +174,24 @@ def test_an_unreachable_host_stops_a_roll_before_it_begins(store: Store, begun: 
         rollout.make_plan(store, begun, [lost, *reports], {})
     with pytest.raises(DrcloudError, match="host dk-02: port 20000 is taken"):
         rollout.make_plan(store, begun, [Report("dk-02", trouble="port 20000 is taken"), *reports[1:]], {})
+
+
+def test_a_registry_that_fails_is_not_the_failure_of_its_hosts(store: Store, begun: Begun) -> None:
+    reports = [report(host) for host in list(begun.target.hosts)[3:]]
+    refused = [Report(host, trouble="could not pull", kind="registry") for host in ("dk-01", "dk-02")]
+    lost = Report("dk-03", trouble="timed out", unreachable=True)
+    full = Report("dk-03", trouble="port 20000 is taken")
+    with pytest.raises(UnreachableError, match="because the registry failed: host dk-01: could not pull; "):
+        rollout.make_plan(store, begun, [*refused, report("dk-03"), *reports], {})
+    found = {step.host: step.detail for step in ledger.steps(store, begun.deployment) if step.detail}
+    assert {host: detail["kind"] for host, detail in found.items()} == dict.fromkeys(
+        ("dk-01", "dk-02"), "registry"
+    )
+    with pytest.raises(UnreachableError, match="because not every host is ready"):
+        rollout.make_plan(None, begun, [*refused, lost, *reports], {})
+    with pytest.raises(DrcloudError, match="because not every host is ready") as mixed:
+        rollout.make_plan(None, begun, [*refused, full, *reports], {})
+    assert mixed.value.exit_code == ExitCode.FAILED
 
 
 @pytest.mark.parametrize(
@@ -358,7 +398,27 @@ def test_a_rollback_is_never_rolled_back(store: Store, earlier: str, begun: Begu
     assert rollout.way_back(store, begun) == {}
 
 
-def test_a_rollback_and_a_resume_ask_no_registry(store: Store, earlier: str, begun: Begun) -> None:
+def test_a_rollback_and_a_resume_ask_a_registry_and_wait_for_none(
+    store: Store, earlier: str, registry: Callable[[bool], None]
+) -> None:
+    known = target.target(target.find(store, "demo", "prod"), "v1", conftest.DIGEST)
+    ledger.open_deployment(store, known, "run-1")
+    registry(True)
+    assert rollout.aim(store, Wish("demo", "prod", way="resume"))[0].layers == {conftest.LAYER: 5_000_000}
+    # Not the image of the rollback: what the registry does not have the hosts may have all the same.
+    assert rollout.aim(store, Wish("demo", "prod", way="rollback"))[0].layers == {}
+    registry(False)
+    assert rollout.aim(store, Wish("demo", "prod", way="resume")) == (known, "deploy")
+    observations.record_facts(store, "dk-02", {"kernel": {"machine": "aarch64"}})
+    registry(True)
+    with pytest.raises(WrongPlatformError, match="demo v1 is an image for linux/amd64, which host dk-02"):
+        rollout.aim(store, Wish("demo", "prod", way="resume"))
+
+
+def test_a_rollback_and_a_resume_go_on_where_the_registry_is_silent(
+    store: Store, earlier: str, begun: Begun, registry: Callable[[bool], None]
+) -> None:
+    registry(False)
     goal, kind = rollout.aim(store, Wish("demo", "prod", way="rollback"))
     assert (goal.revision, goal.tag, kind) == (earlier, "v0", "rollback")
     goal, kind = rollout.aim(store, Wish("demo", "prod", way="resume"))

@@ -8,21 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.delivery.conftest import DIGEST, LAYER
 
-from drcloud.cmdb import appconfig
+from drcloud.cmdb import appconfig, observations
 from drcloud.cmdb.store import Store
 from drcloud.delivery import rollout, saved, target
 from drcloud.delivery.plan import Plan, Prepared, Step, plan
+from drcloud.delivery.platforms import WrongPlatformError
 from drcloud.delivery.target import Target
 from drcloud.delivery.wish import Wish
-from drcloud.errors import InvalidInputError
+from drcloud.errors import InvalidInputError, UnreachableError
 
-DIGEST = f"sha256:{'a' * 64}"
 OLD = "0" * 64
 
 
 @pytest.fixture
-def goal(store: Store) -> Target:
+def goal(store: Store, registry: Callable[[bool], None]) -> Target:
+    registry(True)
     return target.target(target.find(store, "demo", "prod"), "v1", DIGEST)
 
 
@@ -44,8 +46,19 @@ def wish(file: Path, app: str = "demo") -> Wish:
 
 
 def test_a_plan_is_applied_by_its_digest(store: Store, goal: Target, made: Plan, file: Path) -> None:
-    assert rollout.aim(store, wish(file)) == (goal, "deploy")
+    assert rollout.aim(store, wish(file)) == (replace(goal, layers={LAYER: 5_000_000}), "deploy")
     saved.require(saved.load(file), made)
+
+
+def test_a_plan_is_not_applied_where_its_image_cannot_be_had_or_run(
+    store: Store, file: Path, registry: Callable[[bool], None]
+) -> None:
+    observations.record_facts(store, "dk-02", {"kernel": {"machine": "aarch64"}})
+    with pytest.raises(WrongPlatformError, match="demo v1 is an image for linux/amd64, which host dk-02"):
+        rollout.aim(store, wish(file))
+    registry(False)
+    with pytest.raises(UnreachableError, match=r"registry main .* does not answer"):
+        rollout.aim(store, wish(file))
 
 
 def test_a_plan_for_another_app_is_refused(store: Store, file: Path) -> None:

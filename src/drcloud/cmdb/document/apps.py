@@ -10,6 +10,7 @@ from drcloud.cmdb.appspec import AppSpec
 from drcloud.cmdb.document.values import (
     AppName,
     Attrs,
+    Batch,
     Count,
     Digest,
     Entry,
@@ -87,10 +88,15 @@ class PlacementEntry(Entry):
     env: EnvName
     hosts: Annotated[tuple[HostName, ...], Field(min_length=1)]
     min_in_service: Count = 0
-    batch: Annotated[int, Field(strict=True, ge=1)] = 1
+    batch: Batch = 1
     lb_port: Port | None = None
     lbs: tuple[HostName, ...] = ()
     attrs: Attrs
+
+    @property
+    def batch_percent(self) -> int | None:
+        """Return the share of the hosts that a batch is, where it is no number of them."""
+        return int(self.batch.removesuffix("%")) if isinstance(self.batch, str) else None
 
 
 class ReleaseEntry(Entry):

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from drcloud import secrets
 from drcloud.cmdb.declared import mac_address, moment, moment_text
@@ -63,6 +63,16 @@ def _fingerprint(value: str) -> str:
     return digits
 
 
+def _batch(value: Any) -> int | str:
+    """Return a number of hosts, or a share of them as it is written."""
+    found = re.fullmatch(r"([1-9][0-9]{0,8})(%?)", str(value))
+    if isinstance(value, bool) or found is None or (found[2] and int(found[1]) > WHOLE):
+        raise ValueError(f"{value!r} is neither a number of hosts, as 2, nor a share of them, as 25%")
+    return found[0] if found[2] else int(found[1])
+
+
+WHOLE = 100
+Batch = Annotated[int | str, BeforeValidator(_batch)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 Short = Annotated[str, Field(min_length=1, max_length=64)]
 Label = Annotated[str, _matching(r"[^\W_][\w.-]*", 64, "name (letters, digits, - _ .)")]

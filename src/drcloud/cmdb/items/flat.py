@@ -101,6 +101,9 @@ def _placement(entry: PlacementEntry, position: Position) -> Iterator[Item]:
     key = f"{entry.app}@{entry.env}"
     fields: Fields = {"app": entry.app, "environment": entry.env}
     fields |= entry.said("min_in_service", "batch", "lb_port", "attrs")
+    if entry.batch_percent is not None:
+        # The column holds numbers; `shares` puts the share beside it.
+        fields["batch"] = 1
     yield Item("placement", key, fields, position, {"environment": ("env",)})
     for number, host in enumerate(entry.hosts):
         fields = {"placement": key, "host": host, "position": number}

@@ -26,11 +26,17 @@ class ActionModule(ControllerAction):
         begun = _roll.begun_of(given["rollout"])
         name = str(task_vars["inventory_hostname"])
         try:
-            instances = _roll.Host(self, begun, name, task_vars).prepare()
+            seen = _roll.Host(self, begun, name, task_vars).prepare()
         except UnreachableError as error:
-            return {"trouble": str(error), "lost": True, "instances": []}
+            return _troubled(error, lost=True)
         except DrcloudError as error:
-            return {"trouble": str(error), "lost": False, "instances": []}
+            return _troubled(error, lost=False)
         if not self.check_mode:
-            observe.record(open_store(), name, instances, "deploy")
-        return {"trouble": "", "lost": False, "instances": instances}
+            observe.record(open_store(), name, seen["instances"], "deploy")
+        return {"trouble": "", "kind": "", "lost": False, **seen}
+
+
+def _troubled(error: Exception, *, lost: bool) -> dict[str, t.Any]:
+    """Return trouble as data, with whose it is."""
+    kind = str(getattr(error, "kind", "host"))
+    return {"trouble": str(error), "kind": kind, "lost": lost, "instances": []}

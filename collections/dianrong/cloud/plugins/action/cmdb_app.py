@@ -23,7 +23,7 @@ PLACEMENT = {
     "env": {"type": "str", "required": True},
     "hosts": NAMES,
     "min_in_service": {"type": "int"},
-    "batch": {"type": "int"},
+    "batch": {"type": "str"},
     "lb_port": {"type": "int"},
     "lbs": NAMES,
     "attrs": {"type": "dict"},

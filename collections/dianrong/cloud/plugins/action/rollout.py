@@ -14,8 +14,8 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.delivery import ledger, rollout, saved
-    from drcloud.delivery.plan import first_to_pull
+    from drcloud.delivery import ledger, preview, rollout, saved
+    from drcloud.delivery.plan import Pull, first_to_pull
     from drcloud.delivery.wish import Wish
     from drcloud.errors import DrcloudError, InvalidInputError
 except ImportError:
@@ -88,8 +88,10 @@ class ActionModule(ControllerAction):
         if given["save"]:
             text = json.dumps(saved.document(begun.target, plan), indent=2)
             Path(given["save"]).write_text(f"{text}\n", encoding="utf-8")
+        told = plan.as_document()
         return {
-            "steps": plan.as_document()["steps"],
+            "steps": told["steps"],
+            "lines": preview.lines(told),
             "order": [step.host for step in plan.rolled],
             "finish": [step.host for step in plan.rolled if step.action == "finish"],
             "serial": list(plan.serial) or [1],
@@ -150,5 +152,10 @@ def _report(host: str, task_vars: dict[str, t.Any]) -> t.Any:
         return rollout.Report(host, (), "is not in the inventory, so it was not asked")
     found = _roll.plain(found)
     return rollout.Report(
-        host, tuple(found.get("instances") or ()), found.get("trouble") or "", bool(found.get("lost"))
+        host,
+        tuple(found.get("instances") or ()),
+        found.get("trouble") or "",
+        bool(found.get("lost")),
+        found.get("kind") or "host",
+        Pull(**found["pull"]) if found.get("pull") else None,
     )

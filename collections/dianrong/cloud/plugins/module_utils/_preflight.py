@@ -36,14 +36,14 @@ def memory(limit):
 
 
 def room(engine, layers):
-    """Refuse where the layers that are not here yet would not fit on the engine's disk.
+    """Refuse where the layers that are not here yet would not fit on the engine's disk; return their bytes.
 
-    C(layers) maps the digest of each layer's content to the bytes that are sent.
+    C(layers) maps the digest of each layer's content to the bytes that are sent. None where it has none.
     """
     here = engine.layers() if layers else set()
     sent = sum(int(size) for layer, size in layers.items() if layer not in here)
     if not sent:
-        return
+        return sent if layers else None
     root = engine.info()["DockerRootDir"]
     disk = os.statvfs(root)
     free, needed = disk.f_bavail * disk.f_frsize, sent * (1 + UNPACKED)
@@ -53,6 +53,7 @@ def room(engine, layers):
             f"{sent // MIB + 1} MiB of layers: remove what nobody needs there "
             "(`drcloud run dianrong.cloud.prune`)"
         )
+    return sent
 
 
 def disks(spec):

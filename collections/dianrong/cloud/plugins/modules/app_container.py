@@ -325,6 +325,15 @@ instances:
       status: running
       health: healthy
       restarts: 0
+pull:
+  description:
+    - What O(state=prepared) pulls, or would, where the host lacks it; C(bytes) are those of the layers of
+      O(layers) that are not there yet, none where they are not known.
+  returned: success
+  type: dict
+  sample:
+    image: registry:5000/dianrong/demo@sha256:0b4e...
+    bytes: 4194304
 kind:
   description: Whose failure it was, V(app), V(host) or V(registry).
   returned: on failure
@@ -385,6 +394,7 @@ class Instances:
         self.variables = _secrets.decoded(module.params["secret_env"])
         self.before = self.get_existing()
         self.changes = []
+        self.lacks = None
 
     def get_existing(self):
         """Return all instances of ours on this host, and what the app has here that was never deployed."""
@@ -423,7 +433,8 @@ class Instances:
                 _preflight.port(self.engine, self.params["address"], port)
         _preflight.memory((self.params["spec"].get("resources") or {}).get("memory"))
         if not self.engine.has_image(self.params["image"]):
-            _preflight.room(self.engine, self.params["layers"])
+            sent = _preflight.room(self.engine, self.params["layers"])
+            self.lacks = {"image": self.params["image"], "bytes": sent}
             self.changes.append("pull {}".format(self.params["image"]))
             self.pull()
 
@@ -822,6 +833,7 @@ def main():
     module.exit_json(
         changed=bool(instances.changes),
         instances=after,
+        pull=instances.lacks,
         diff={"before": "", "after": "".join(f"{line}\n" for line in instances.changes)},
     )
 

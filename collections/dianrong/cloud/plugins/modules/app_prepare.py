@@ -47,6 +47,19 @@ trouble:
   description: What is wrong with the host, or empty.
   returned: always
   type: str
+pull:
+  description:
+    - What the host pulled, or would in check mode, where it lacks it. C(bytes) are those of the layers that
+      are not there yet, none where the registry did not tell them.
+  returned: where there is no trouble
+  type: dict
+  sample:
+    image: registry:5000/dianrong/demo@sha256:0b4e...
+    bytes: 4194304
+kind:
+  description: Whose trouble it is, V(host) or V(registry), or empty.
+  returned: always
+  type: str
 lost:
   description: Whether the host did not answer.
   returned: always

@@ -61,8 +61,8 @@ options:
         description: How many instances must stay in service.
         type: int
       batch:
-        description: How many hosts a roll may change at once.
-        type: int
+        description: How many hosts a roll may change at once, or a share of them as V(25%).
+        type: str
       lb_port:
         description: The port at the load balancers.
         type: int

@@ -155,10 +155,17 @@ batches:
   returned: when O(state=planned)
   type: dict
 steps:
-  description: Each host with its batch, what is done there and why.
+  description: Each host with its batch and rack, what is pulled and done there and why.
   returned: when O(state=planned)
   type: list
   elements: dict
+lines:
+  description: The same for people, with how many hosts stay in service.
+  returned: when O(state=planned)
+  type: list
+  elements: str
+  sample:
+    - "batch 1: dk-01 in lab/r1/a01: replace, pulls 4 MiB, runs another revision: image t1 14849d7 -> t2 3d2c"
 stable:
   description: The revision of the last deployment that succeeded.
   returned: when O(state=planned)

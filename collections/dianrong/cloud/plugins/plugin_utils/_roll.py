@@ -28,6 +28,8 @@ except ImportError:
 
 MODULE = "dianrong.cloud.app_container"
 KINDS = ("app", "host", "registry")
+# Of a result what the module says; Ansible's own parts, as warnings, are no plain data.
+SAID = ("changed", "diff", "instances", "pull")
 
 
 def plain(value: t.Any) -> t.Any:
@@ -141,9 +143,9 @@ class Host:
         self._name = name
         self._task_vars = task_vars
 
-    def prepare(self) -> list[dict[str, t.Any]]:
-        """Pull and check."""
-        return self.module("prepared")
+    def prepare(self) -> dict[str, t.Any]:
+        """Pull and check; return all that the module says."""
+        return self.run(self.arguments("prepared"))
 
     def observe(self) -> list[dict[str, t.Any]]:
         """Look, and ask the instances of the app for their health."""
@@ -170,6 +172,11 @@ class Host:
         arguments = {**self.arguments(state), **more}
         if slot is not None:
             arguments["slot"] = slot
+        found: list[dict[str, t.Any]] = self.run(arguments)["instances"]
+        return found
+
+    def run(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run the module and return what it says itself; failures come as the errors of a switch."""
         try:
             result = self._action._execute_module(
                 module_name=MODULE, module_args=arguments, task_vars=self._task_vars
@@ -184,7 +191,7 @@ class Host:
             raise StepError(
                 _sentence(message), kind if kind in KINDS else "host", plain(result.get("logs") or [])
             )
-        return plain(result["instances"])
+        return plain({name: result[name] for name in SAID if name in result})
 
     def arguments(self, state: str) -> dict[str, t.Any]:
         """Return the options of the module for this roll."""
