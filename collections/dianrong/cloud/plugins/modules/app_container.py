@@ -19,6 +19,8 @@ description:
   - An instance that does not become healthy is removed again, after its last log lines were read.
   - Secrets are files in C(/var/lib/drcloud/secrets), behind a directory that only root may enter, and each
     container sees its own in C(/run/secrets). They go with the container, and outlive a restart of the host.
+  - What an instance was made of is recorded in C(/var/lib/drcloud/instances), as keyed hashes that only root
+    reads. C(differs) of an instance names the kinds of settings in which it is another one now.
 author:
   - drCloud contributors (@dianrong)
 options:
@@ -325,6 +327,7 @@ instances:
       status: running
       health: healthy
       restarts: 0
+      differs: []
 kind:
   description: Whose failure it was, V(app), V(host) or V(registry).
   returned: on failure
@@ -344,6 +347,7 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import (
     _hook,
     _instance,
     _preflight,
+    _record,
     _secrets,
 )
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
@@ -388,8 +392,11 @@ class Instances:
 
     def get_existing(self):
         """Return all instances of ours on this host, and what the app has here that was never deployed."""
-        described = (_instance.describe(container) for container in self.engine.containers(_instance.MARK))
-        found = [instance for instance in described if instance is not None]
+        found = []
+        for container in self.engine.containers(_instance.MARK):
+            entry = _instance.describe(container)
+            if entry is not None:
+                found.append(dict(entry, differs=_record.differing(container)))
         other = self.engine.inspect(self.params["adopted"]) if self.params["adopted"] else None
         if other is not None and _instance.describe(other) is None:
             found.append(_instance.adopted(other, self.params["app"], self.params["env"]))
@@ -482,12 +489,17 @@ class Instances:
         )
 
     def remove(self, entry):
-        """Remove an instance and its secrets; what was never deployed is only stopped."""
+        """Remove an instance, its secrets and its record; what was never deployed is only stopped."""
         if entry.get("revision") == _instance.ADOPTED:
             self.stop(entry)
             return
         self.engine.remove(entry["id"])
-        _secrets.remove(entry["name"])
+        self.forget(entry["name"])
+
+    def forget(self, name):
+        """Remove what is kept of an instance beside its container."""
+        _secrets.remove(name)
+        _record.remove(name)
 
     def stop(self, entry):
         """Stop an instance for good."""
@@ -525,7 +537,7 @@ class Instances:
         raise InstanceError("the container {} is not there any more".format(self.params["adopted"]))
 
     def create(self, name):
-        """Create and start; leave nothing behind where the engine refuses that."""
+        """Create, record and start; leave nothing behind where that is refused."""
         place = _secrets.write(name, self.files) if self.files else None
         try:
             container = self.engine.create(name, self.payload(place))
@@ -533,11 +545,21 @@ class Instances:
             _secrets.remove(name)
             raise InstanceError(f"cannot create {name}: {self.told(error)}") from error
         try:
+            self.record(container)
             self.engine.start(container)
+        except OSError as error:
+            self.remove({"id": container, "name": name})
+            raise InstanceError(f"cannot record what {name} was made of: {error}") from error
         except EngineError as error:
             self.remove({"id": container, "name": name})
             raise InstanceError(f"cannot start {name}: {self.told(error)}", "app") from error
         return container
+
+    def record(self, container):
+        """Record what the engine made, before anybody can change it."""
+        made = self.engine.inspect(container)
+        if made is not None:
+            _record.write(made)
 
     def told(self, error):
         """Return what the engine says, without secrets that it may repeat."""
@@ -643,14 +665,14 @@ class Instances:
         return "{}@{}".format(self.params["app"], self.params["env"])
 
     def sweep(self, instances):
-        """Remove what a crash left of secrets; seen again under the fence, for another may start one now."""
+        """Remove what a crash left of instances; seen again under the fence, another may start one now."""
         beginning = "{}_{}_".format(self.params["app"], self.params["env"])
-        if _secrets.strays(beginning, {entry["name"] for entry in instances}):
+        if strays(beginning, {entry["name"] for entry in instances}):
             with self.fence():
                 known = {entry["name"] for entry in self.get_existing()}
                 known |= set(_hook.left(self.engine, self.subject()))
-                for name in _secrets.strays(beginning, known):
-                    _secrets.remove(name)
+                for name in strays(beginning, known):
+                    self.forget(name)
 
     def fence(self):
         """Hold the fence of this app and environment."""
@@ -694,6 +716,15 @@ class Instances:
             if entry["status"] == "running" and known:
                 entry["health"] = "healthy" if self.probe(entry) is None else "unhealthy"
         return instances
+
+
+def strays(beginning, known):
+    """Return the names of instances that are gone and of which something is kept."""
+    return {
+        name
+        for root in (_secrets.DIRECTORY, _record.DIRECTORY)
+        for name in _secrets.strays(beginning, known, root)
+    }
 
 
 def health_options():
