@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from pathlib import Path
@@ -26,6 +27,7 @@ PARAMS = {
     **{"app": "demo", "env": "prod", "slot": "a", "tag": "v1", "revision": "abcdef0123", "state": "observed"},
     **{"deployment": "d", "cmdb": "lab", "host": "dk-01", "adopted": "", "address": "10.0.0.1", "token": 0},
     **{"image": "r/demo@sha256:0", "slots": {"a": 20000}, "spec": SPEC, "secrets": {}, "secret_env": {}},
+    "words": False,
 }
 
 
@@ -62,8 +64,8 @@ class Engine:
     def execute(self, _container: str, _command: list[str], _timeout: float) -> tuple[int, bytes]:
         return self.answer
 
-    def logs(self, container: str) -> list[str]:
-        return [f"{container} begins", "the key is t0k"]
+    def logs(self, container: str, before: str = "") -> list[str]:
+        return [f"{container} begins{before and f', before {before}'}", "the key is t0k"]
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +114,44 @@ def test_what_cannot_be_recorded_is_not_started(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(app_container.InstanceError, match="cannot record what demo_prod_a_abcdef01 was made"):
         instances(engine).create(NAME)
     assert engine.made == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "said"),
+    [
+        ({"Status": "running"}, (0, b""), ""),
+        ({"Status": "running"}, (1, b"t0k is refused"), "/check ended with exit code 1: ******** is refused"),
+        ({"Status": "exited", "ExitCode": 3}, (0, b""), "exit code 3"),
+        (
+            {"Status": "restarting", "ExitCode": 137, "OOMKilled": True},
+            (0, b""),
+            "exit code 137 (out of memory)",
+        ),
+        ({"Status": "paused", "ExitCode": 0}, (0, b""), ""),
+    ],
+)
+def test_the_instance_that_is_asked_for_its_last_words_tells_them_without_secrets(
+    state: dict[str, Any], answer: tuple[int, bytes], said: str
+) -> None:
+    engine = Engine()
+    engine.answer = answer
+    instances(engine).create(NAME)
+    engine.made[NAME]["State"] = {"Running": True, **state}
+    secrets = {"secrets": {"TOKEN": base64.b64encode(b"t0k").decode()}}
+    [entry] = instances(engine, words=True, **secrets).after()
+    assert (entry["said"], entry["logs"]) == (said, [f"{NAME} begins", "the key is ********"])
+    for params in ({}, {"words": True, "revision": "another"}, {"words": True, "env": "qa"}):
+        [entry] = instances(engine, **params).after()
+        assert not {"said", "logs"} & entry.keys()
+
+
+def test_one_that_was_started_again_tells_what_it_wrote_before_it_ended() -> None:
+    engine = Engine()
+    instances(engine).create(NAME)
+    engine.made[NAME]["State"] = {"Running": True, "Status": "running", "StartedAt": "17:01"}
+    engine.made[NAME]["RestartCount"] = 1
+    [entry] = instances(engine, words=True).after()
+    assert entry["logs"][0] == f"{NAME} begins, before 17:01"
 
 
 def test_what_is_kept_of_instances_that_are_gone_is_found(records: Path) -> None:

@@ -277,6 +277,13 @@ options:
     description: How many stopped instances O(state=stopped) leaves on the host, to go back to.
     type: int
     default: 1
+  words:
+    description:
+      - With O(state=observed), whether the instance of O(revision) also tells what is wrong with it and the
+        last lines that it wrote.
+      - What O(secrets) and O(secret_env) hold is hidden there, so give those too.
+    type: bool
+    default: false
   config_file:
     description: Where the registry credentials are, in the form of Docker's C(config.json).
     type: path
@@ -312,7 +319,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: All instances of drCloud on this host, of every app, as they are now.
+  description:
+    - All instances of drCloud on this host, of every app, as they are now.
+    - With O(words) the instance in question has C(said), what is wrong with it, and C(logs), its last lines.
   returned: always
   type: list
   elements: dict
@@ -359,6 +368,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
 
 # In the place of a slot.
 HOOK = "hook"
+# The states in which an exit code means something.
+ENDED = ("exited", "dead", "restarting")
 NEEDED = {
     "observed": (),
     "prepared": ("image", "revision", "address", "spec"),
@@ -466,8 +477,7 @@ class Instances:
                 self.params["spec"]["health"],
             )
         except _health.UnhealthyError as error:
-            secrets = [*self.files.values(), *self.variables.values()]
-            logs = _secrets.hidden(self.engine.logs(container), secrets)
+            logs = self.hidden(self.engine.logs(container))
             with self.fence():
                 self.remove(
                     {
@@ -478,8 +488,12 @@ class Instances:
                     }
                 )
             self.changes = []
-            [message] = _secrets.hidden([str(error)], secrets)
+            [message] = self.hidden([str(error)])
             raise InstanceError(message, "app", logs) from error
+
+    def hidden(self, lines):
+        """Return lines of the app without its secrets."""
+        return _secrets.hidden(lines, [*self.files.values(), *self.variables.values()])
 
     def name(self, slot=None):
         """Return the name of the instance in question."""
@@ -593,9 +607,7 @@ class Instances:
         state = inspected["State"]
         if state.get("Running") and not state.get("Restarting") and not inspected.get("RestartCount"):
             return None
-        reason = " (out of memory)" if state.get("OOMKilled") else ""
-        code = state.get("ExitCode")
-        return f"it ended with exit code {code}{reason}"
+        return f"it ended with {exit_of(state)}"
 
     def stopped(self):
         """Stop what runs in the slot, keep it, and let go of older ones."""
@@ -641,9 +653,7 @@ class Instances:
                 container = self.create_hook(name, hook["command"])
             _hook.run(self.engine, container, hook["timeout"])
         except _hook.HookError as error:
-            secrets = [*self.files.values(), *self.variables.values()]
-            logs = _secrets.hidden(error.logs, secrets)
-            [message] = _secrets.hidden([str(error)], secrets)
+            [message], logs = self.hidden([str(error)]), self.hidden(error.logs)
             raise InstanceError("the hook {} {}".format(hook["command"][0], message), "app", logs) from error
         finally:
             _secrets.remove(name)
@@ -713,9 +723,30 @@ class Instances:
                 and self.params["address"]
                 and entry["slot"] in self.params["slots"]
             )
+            wrong = None
             if entry["status"] == "running" and known:
-                entry["health"] = "healthy" if self.probe(entry) is None else "unhealthy"
+                wrong = self.probe(entry)
+                entry["health"] = "healthy" if wrong is None else "unhealthy"
+            if ours and self.params["words"] and entry["revision"] == self.params["revision"]:
+                entry.update(self.last_words(entry, wrong))
         return instances
+
+    def last_words(self, entry, wrong):
+        """Return what is wrong with an instance, an empty text for nothing, and the last lines it wrote."""
+        inspected = self.engine.inspect(entry["id"]) if entry["status"] in ENDED else None
+        if inspected is not None:
+            wrong = exit_of(inspected["State"])
+        # Of one that ended and was started again, what it wrote before it ended.
+        again = entry["restarts"] and entry["status"] == "running"
+        logs = self.engine.logs(entry["id"], before=entry["started_at"] if again else "")
+        [said] = self.hidden([wrong or ""])
+        return {"said": said, "logs": self.hidden(logs)}
+
+
+def exit_of(state):
+    """Return how a container ended, from its inspected state."""
+    reason = " (out of memory)" if state.get("OOMKilled") else ""
+    return "exit code {}{}".format(state.get("ExitCode"), reason)
 
 
 def strays(beginning, known):
@@ -824,6 +855,7 @@ def argument_spec():
         "secret_env": {"type": "dict", "default": {}, "no_log": True},
         "token": {"type": "int", "default": 0, "no_log": False},
         "keep": {"type": "int", "default": 1},
+        "words": {"type": "bool", "default": False},
         "config_file": {"type": "path", "default": "/etc/drcloud/docker/config.json"},
         "socket": {"type": "path", "default": "/var/run/docker.sock"},
     }
