@@ -167,6 +167,8 @@ def test_what_somebody_did_by_hand_is_told_without_values(
     assert len(found) == 5
     code, out, _err = drcloud(capsys, "drift", "--app", "demo")
     assert (code, "redis" in out) == (ExitCode.DRIFT, False)
+    code, out, _err = drcloud(capsys, "drift")
+    assert (code, "redis" in out, "of 6 compared 5 drifted" in out) == (ExitCode.DRIFT, True, True)
     states = {row.host: row.state for row in status.read(store)}
     assert (states["dk-01"], states["dk-02"], states["dk-05"]) == ("differs", "differs", "ok")
     # A roll does not ask for others: what was seen of them stays until somebody looks.
