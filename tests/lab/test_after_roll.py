@@ -202,6 +202,49 @@ def test_what_somebody_does_by_hand_is_drift(on: Run, hosts: tuple[str, ...], de
     assert wait_for(lambda: drift("--observe", "--limit", victim) == (0, {}), 60)
 
 
+def meanings(victim: str) -> dict[str, tuple[str, str]]:
+    """What a look at a host says of it, by app or container: the kind of drift, and what that is."""
+    done = drcloud("drift", "--observe", "--limit", victim, "--json")
+    assert done.stdout, said(done)
+    lines = json.loads(done.stdout)["drift"]
+    found = [line for line in lines if line["host"] == victim and line["env"] in ("prod", "")]
+    return {line["container"] or line["app"]: (line["kind"], line["meaning"]) for line in found}
+
+
+@pytest.mark.lab_slow
+def test_what_somebody_changes_or_starts_on_a_host_is_told_by_kind(
+    on: Run, hosts: tuple[str, ...], deployed: str
+) -> None:
+    # The instances are from a roll, so there are records of them.
+    deploy(next(tag for tag in TAGS if tag != deployed))
+    victim = hosts[0]
+    container = running(on, victim)
+    image = on(victim, f"sudo docker inspect --format '{{{{.Config.Image}}}}' {container}").stdout.strip()
+    labels = "{{range $k, $v := .Config.Labels}}--label {{$k}}={{$v}} {{end}}"
+    marks = on(victim, f"sudo docker inspect --format '{labels}' {container}").stdout.strip()
+    assert meanings(victim) == {}
+    try:
+        on(victim, f"sudo docker update --restart no {container}")
+        changed = ("spec", "the right image runs with other settings; changed by hand: restart")
+        assert meanings(victim) == {"demo": changed}
+        on(victim, f"sudo docker update --restart unless-stopped {container}")
+        made = on(victim, f"sudo docker run -d --name stranger {image}")
+        assert made.returncode == 0, said(made)
+        assert meanings(victim) == {"stranger": ("unknown", "no roll made it")}
+        on(victim, "sudo docker rm -f stranger")
+        # The right labels and the right image; its health check fails, for no port of it is open.
+        made = on(victim, f"sudo docker stop {container} && sudo docker run -d --name byhand {marks} {image}")
+        assert made.returncode == 0, said(made)
+        kind, meaning = meanings(victim)["demo"]
+        assert kind in ("unhealthy", "unknown")
+        assert "no roll made it" in meaning
+    finally:
+        on(victim, "sudo docker rm -f byhand stranger")
+        on(victim, f"sudo docker update --restart unless-stopped {container}")
+        on(victim, f"sudo docker start {container}")
+    assert wait_for(lambda: meanings(victim) == {}, 60)
+
+
 @pytest.mark.lab_slow
 def test_a_host_that_does_not_answer_keeps_nobody_from_being_seen(
     provisioned: Lab, hosts: tuple[str, ...], deployed: str

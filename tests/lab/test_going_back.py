@@ -125,6 +125,12 @@ def test_an_app_that_dies_after_a_while_is_found_out_and_taken_back(
     # What the first host had in hand when its app died may break, and nothing else.
     assert seen.failed <= len(clients), seen.errors
     assert sorted(steps().values()) == ["reverted", *["skipped"] * 5]
+    # Its last words outlive it: in the ledger, where the roll is told, and in the history.
+    [first] = [step for step in last().steps if step.state == "reverted"]
+    assert "its new instance" in first.detail["reason"]
+    told = drcloud("history", "--deployment", last().uid)
+    for lines in ("\n".join(first.detail["logs"]), done.stdout, told.stdout):
+        assert "demo: crashing as told by CRASH_AFTER" in lines, said(done)
 
 
 @pytest.mark.lab_slow

@@ -12,7 +12,7 @@ from rich.table import Table
 from drcloud.cli import names
 from drcloud.cli.playbook import print_document, run_playbook
 from drcloud.cli.table import screen
-from drcloud.cmdb.drift import UNKNOWN
+from drcloud.cmdb.drift import UNSEEN
 from drcloud.cmdb.store import Store
 from drcloud.delivery import drifts
 from drcloud.delivery.drifts import Line, Report
@@ -70,7 +70,7 @@ def _tell(report: Report) -> None:
         for line in report.lines:
             table.add_row(*_row(line))
         console.print(table)
-    unknown = sum(line.drift.kind in UNKNOWN for line in report.lines)
+    unknown = sum(line.drift.kind in UNSEEN for line in report.lines)
     drifted = len(report.lines) - unknown
     verdict = f"[red]{drifted} drifted[/]" if drifted else "[green]none drifted[/]"
     verdict += f", [red]of {unknown} it is not known[/]" if unknown else ""
@@ -81,7 +81,7 @@ def _row(line: Line) -> tuple[str, ...]:
     one = line.drift
     return (
         escape(one.host),
-        escape(f"{one.app} {one.env}"),
+        escape(one.container or f"{one.app} {one.env}"),
         f"[red]{one.kind}[/]",
         _said(one.desired.tag, one.desired.digest, one.desired.revision) if one.desired else "-",
         _said(one.seen.tag, one.seen.digest, one.seen.revision) if one.seen else "-",

@@ -6,24 +6,26 @@ The one function that status, ``drcloud drift``, the inventory's drift groups an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from drcloud.cmdb.changelog import OBSERVED
 from drcloud.cmdb.declared import App, Environment, Host
-from drcloud.cmdb.operational import Deployment, Instance, Observation, Sequence
+from drcloud.cmdb.observations import BY_HAND
+from drcloud.cmdb.operational import Deployment, HostFact, Instance, Observation, Sequence
 from drcloud.cmdb.snapshot import PlacementRow
 
 State = Literal["ok", "differs", "unhealthy", "stopped", "missing", "not seen", "not deployed"]
 # ``image``: another image; ``spec``: the image, but another revision of it (variables, limits, mounts,
-# configuration, secrets); ``unplaced``: ours, and no placement puts it there; ``not_seen``: the host was
-# never looked at; ``stale``: all is well, as far as an old look tells.
-Kind = Literal["image", "spec", "stopped", "unhealthy", "missing", "unplaced", "not_seen", "stale"]
+# configuration, secrets), or changed by hand; ``unplaced``: ours, and no placement puts it there;
+# ``unknown``: no roll made it, whatever its labels say; ``not_seen``: the host was never looked at;
+# ``stale``: all is well, as far as an old look tells.
+Kind = Literal["image", "spec", "stopped", "unhealthy", "missing", "unplaced", "unknown", "not_seen", "stale"]
 KINDS: dict[State, Kind] = {
     "unhealthy": "unhealthy",
     "stopped": "stopped",
@@ -31,7 +33,10 @@ KINDS: dict[State, Kind] = {
     "not seen": "not_seen",
 }
 # What a host was not asked for, or not lately: that is no knowledge, good or bad.
-UNKNOWN: tuple[Kind, ...] = ("not_seen", "stale")
+UNSEEN: tuple[Kind, ...] = ("not_seen", "stale")
+# In the place of a kind of settings: the host has no record of this instance, so no roll made it.
+NO_RECORD = "record"
+RETIRED = "retired"
 # A deployment that failed may have left the fleet between two revisions: it is not what should be.
 DESIRED = ("succeeded", "nothing-to-do")
 
@@ -61,13 +66,18 @@ class Seen:
     started_at: datetime | None
     observed_at: datetime
     deployment: str = ""
+    differs: tuple[str, ...] = ()
+
+
+COLUMNS = tuple(name for name in Seen.__slots__ if name != "differs")
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
     """One app on one host that is not as it should be, or of which nobody can tell.
 
-    ``observed_at`` is when the host was last looked at; None where it never was.
+    ``observed_at`` is when the host was last looked at; None where it never was. ``container`` is the name
+    of one that is not ours, and of no app.
     """
 
     host: str
@@ -77,15 +87,24 @@ class Drift:
     desired: Desired | None
     seen: Seen | None
     observed_at: datetime | None
+    container: str = ""
+
+    @property
+    def is_changed_by_hand(self) -> bool:
+        """Tell whether it runs what the last deployment brought, and somebody changed it on its host."""
+        if self.kind not in ("spec", "unknown") or self.desired is None or self.seen is None:
+            return False
+        return not _differs(self.desired, self.seen)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What should run and what was seen, of all hosts."""
+    """What should run and what was seen, of all hosts; ``strangers`` are containers that are not ours."""
 
     desired: Mapping[Where, Desired]
     instances: Mapping[tuple[str, str, str], list[Seen]]
     looks: Mapping[str, datetime]
+    strangers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def pick(instances: Iterable[Seen]) -> Seen | None:
@@ -108,7 +127,9 @@ def verdict(desired: Desired | None, seen: Seen | None, observed_at: datetime | 
         return "stopped"
     if desired is not None and _differs(desired, seen):
         return "differs"
-    return "ok" if seen.health == "healthy" else "unhealthy"
+    if seen.health != "healthy":
+        return "unhealthy"
+    return "differs" if seen.differs else "ok"
 
 
 def _differs(desired: Desired, seen: Seen) -> bool:
@@ -117,7 +138,7 @@ def _differs(desired: Desired, seen: Seen) -> bool:
 
 
 def find(
-    placements: Iterable[PlacementRow],
+    placements: Collection[PlacementRow],
     observed: Observed,
     *,
     now: datetime | None = None,
@@ -141,7 +162,18 @@ def find(
                 found.append(Drift(*place, kind, desired, seen, look))
     for place in sorted(_running(observed) - placed):
         found.append(Drift(*place, "unplaced", None, *_known(observed, place)[1:]))
-    return found
+    return found + _strangers(placements, observed)
+
+
+def _strangers(placements: Collection[PlacementRow], observed: Observed) -> list[Drift]:
+    """Return the containers that nobody knows; what an app took over is known before it is rolled, too."""
+    taken = {pair for placement in placements for pair in placement.takes_over.items()}
+    return [
+        Drift(host, "", "", "unknown", None, None, observed.looks.get(host), name)
+        for host, names in sorted(observed.strangers.items())
+        for name in names
+        if (host, name) not in taken
+    ]
 
 
 def _known(
@@ -154,12 +186,14 @@ def _known(
 
 def _kind(desired: Desired | None, seen: Seen | None, look: datetime | None) -> Kind | None:
     state = verdict(desired, seen, look)
-    if state == "differs" and desired and seen:
+    if state != "differs" or seen is None:
+        return KINDS.get(state)
+    if desired is not None and _differs(desired, seen):
         return "image" if seen.digest != desired.digest else "spec"
-    return KINDS.get(state)
+    return "unknown" if NO_RECORD in seen.differs else "spec"
 
 
-def hosts(placements: Iterable[PlacementRow], observed: Observed) -> dict[str, set[str]]:
+def hosts(placements: Collection[PlacementRow], observed: Observed) -> dict[str, set[str]]:
     """Return the hosts that drifted, by kind of drift; whatever the time is. Pure."""
     found: dict[str, set[str]] = defaultdict(set)
     for one in find(placements, observed):
@@ -177,7 +211,10 @@ def _running(observed: Observed) -> set[tuple[str, str, str]]:
 
 def read(session: Session, host: str | None = None) -> Observed:
     """Read what should run and what was seen, on all hosts or on one; one query for each."""
-    return Observed(dict(_desired(session)), _instances(session, host), _looks(session, host))
+    by_hand = _by_hand(session, host)
+    strangers = {name: found["strangers"] for name, found in by_hand.items() if found.get("strangers")}
+    instances = _instances(session, host, by_hand)
+    return Observed(dict(_desired(session)), instances, _looks(session, host), strangers)
 
 
 def token(session: Session) -> str:
@@ -203,14 +240,25 @@ def _desired(session: Session) -> Iterator[tuple[Where, Desired]]:
         yield (app, env), Desired(*values)
 
 
-def _instances(session: Session, only: str | None) -> dict[tuple[str, str, str], list[Seen]]:
-    columns = [getattr(Instance, name) for name in Seen.__slots__]
-    query = select(Host.name, Instance.app, Instance.env, *columns).join(Instance.host)
+def _by_hand(session: Session, only: str | None) -> dict[str, dict[str, Any]]:
+    """Return what is somebody else's work, by host; a host that is retired is nobody's affair any more."""
+    query = select(Host.name, HostFact.facts[BY_HAND]).join(HostFact.host).where(Host.state != RETIRED)
+    if only is not None:
+        query = query.where(Host.name == only)
+    return {name: found for name, found in session.execute(query) if found}
+
+
+def _instances(
+    session: Session, only: str | None, by_hand: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[str, str, str], list[Seen]]:
+    columns = [getattr(Instance, name) for name in COLUMNS]
+    query = select(Host.name, Instance.app, Instance.env, Instance.name, *columns).join(Instance.host)
     if only is not None:
         query = query.where(Host.name == only)
     found: dict[tuple[str, str, str], list[Seen]] = defaultdict(list)
-    for host, app, env, *values in session.execute(query.order_by(Instance.name)):
-        found[host, app, env].append(Seen(*values))
+    for host, app, env, name, *values in session.execute(query.order_by(Instance.name)):
+        differs = by_hand.get(host, {}).get("differs", {}).get(name, ())
+        found[host, app, env].append(Seen(**dict(zip(COLUMNS, values, strict=True)), differs=tuple(differs)))
     return dict(found)
 
 

@@ -35,17 +35,22 @@ REQUIRED = frozenset(
 
 # What a host had when it was adopted, among its facts.
 SURVEY = "survey"
+# What on a host is somebody else's work, among its facts: ``differs`` names of each instance the kinds of
+# settings in which it is not what a roll made, ``strangers`` are containers that are not ours.
+BY_HAND = "by_hand"
+# The facts that no host tells of itself.
+APART = (SURVEY, BY_HAND)
 
 
 def record_facts(store: Store, host: str, facts: Document) -> None:
-    """Remember what a host said of itself, in place of what it said before; not of its survey, if any."""
+    """Remember what a host said of itself, in place of what it said before; what others saw there stays."""
     with store.operate() as session:
         # Observers take turns, so that two of the same host do not both find nothing.
         lock(session, OBSERVED)
         row = lookup.host(session, host)
         known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
-        if known is not None and SURVEY in known.facts:
-            facts = {**facts, SURVEY: known.facts[SURVEY]}
+        if known is not None:
+            facts = {**facts, **{part: known.facts[part] for part in APART if part in known.facts}}
         if known is None:
             session.add(HostFact(host_id=row.id, facts=facts))
         elif known.facts == facts:
@@ -61,13 +66,20 @@ def record_survey(store: Store, host: str, survey: Document) -> None:
     seen = {**survey, "at": now().isoformat()}
     with store.operate() as session:
         lock(session, OBSERVED)
-        row = lookup.host(session, host)
-        known = session.scalars(select(HostFact).where(HostFact.host_id == row.id)).one_or_none()
-        if known is None:
-            session.add(HostFact(host_id=row.id, facts={SURVEY: seen}))
-        else:
-            known.facts = {**known.facts, SURVEY: seen}
+        _put(session, lookup.host(session, host), SURVEY, seen)
         advance(session, OBSERVED)
+
+
+def _put(session: Session, host: Host, part: str, seen: Document) -> bool:
+    """Put a part beside what a host said of itself; return whether it is another one than before."""
+    known = session.scalars(select(HostFact).where(HostFact.host_id == host.id)).one_or_none()
+    if seen == (known.facts.get(part, {}) if known is not None else {}):
+        return False
+    if known is None:
+        session.add(HostFact(host_id=host.id, facts={part: seen}))
+    else:
+        known.facts = {**known.facts, part: seen}
+    return True
 
 
 def machines(store: Store, hosts: Iterable[str]) -> dict[str, str]:
@@ -79,12 +91,18 @@ def machines(store: Store, hosts: Iterable[str]) -> dict[str, str]:
 
 
 def record_instances(
-    store: Store, host: str, instances: list[dict[str, Any]], source: str, observed_at: datetime | None = None
+    store: Store,
+    host: str,
+    instances: list[dict[str, Any]],
+    source: str,
+    observed_at: datetime | None = None,
+    by_hand: Document | None = None,
 ) -> None:
     """Remember all containers of ours on a host, in place of those seen before.
 
     ``observed_at`` (default: now) is when the host was looked at: an older look than the one
     on record changes nothing. ``started_at`` of an instance is a time, ISO 8601 text, or None.
+    What ``by_hand`` does not say stays as it was seen last.
     """
     moment = observed_at or now()
     rows = [_parsed(host, instance) for instance in instances]
@@ -94,8 +112,18 @@ def record_instances(
         row = lookup.host(session, host)
         if not _look(session, row, moment, source):
             return
-        if _replace(session, row, rows, moment, source):
+        changed = _replace(session, row, rows, moment, source)
+        if by_hand is not None:
+            changed = _put(session, row, BY_HAND, _by_hand(session, row, by_hand)) or changed
+        if changed:
             advance(session, OBSERVED)
+
+
+def _by_hand(session: Session, host: Host, seen: Document) -> Document:
+    """Return what is somebody else's work on a host, without what is nothing."""
+    facts = session.scalars(select(HostFact.facts).where(HostFact.host_id == host.id)).one_or_none()
+    known = (facts or {}).get(BY_HAND, {})
+    return {name: value for name, value in {**known, **seen}.items() if value}
 
 
 def _look(session: Session, host: Host, moment: datetime, source: str) -> bool:

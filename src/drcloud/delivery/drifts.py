@@ -33,6 +33,7 @@ MEANING: dict[Kind, str] = {
     "unhealthy": "it runs and does not work",
     "missing": "it is not there",
     "unplaced": "it runs, and no placement puts it there",
+    "unknown": "no roll made it",
     "not_seen": "nobody has looked at this host yet",
     "stale": "nobody has looked lately",
 }
@@ -49,7 +50,15 @@ class Line:
     def meaning(self) -> str:
         """What that is, in words."""
         named = f": {', '.join(self.settings)}" if self.settings else ""
-        return MEANING[self.drift.kind] + named
+        hand = [kind for kind in self.by_hand if kind != drift.NO_RECORD]
+        changed = f"; changed by hand: {', '.join(hand)}" if hand else ""
+        unmade = self.drift.kind != "unknown" and drift.NO_RECORD in self.by_hand
+        return MEANING[self.drift.kind] + named + changed + (f"; {MEANING['unknown']}" if unmade else "")
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """The kinds of settings in which it is not what a roll made."""
+        return self.drift.seen.differs if self.drift.seen else ()
 
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data, for ``--json``; times are ISO 8601."""
@@ -70,7 +79,7 @@ class Report:
     def exit_code(self) -> ExitCode:
         """Return the code of the contract: what nobody knows is more serious than what is known to differ."""
         return most_serious(
-            ExitCode.INCOMPLETE if line.drift.kind in drift.UNKNOWN else ExitCode.DRIFT for line in self.lines
+            ExitCode.INCOMPLETE if line.drift.kind in drift.UNSEEN else ExitCode.DRIFT for line in self.lines
         )
 
     def as_document(self) -> dict[str, Any]:

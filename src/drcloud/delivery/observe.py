@@ -26,16 +26,30 @@ def record(
     instances: Iterable[Mapping[str, Any]],
     source: str,
     observed_at: datetime | None = None,
+    strangers: Iterable[str] | None = None,
 ) -> None:
     """Record all instances of a host as ``app_container`` or ``instances_info`` returned them.
 
     What runs counts, not what a label says of it: where the module tells the digest of the image itself
     (``image_digest``), that one is recorded. The health of an app that was not asked this time stays what
-    it was, as long as its instance runs. What was never deployed is no instance.
+    it was, as long as its instance runs. What was never deployed is no instance. ``strangers`` are the names
+    of other containers that run there; a roll asks for none, and what was seen of them last stays.
     """
+    ours = [instance for instance in instances if instance["revision"] != ADOPTED]
     known = _health(store, host)
-    rows = [_row(instance, known) for instance in instances if instance["revision"] != ADOPTED]
-    observations.record_instances(store, host, rows, source, observed_at)
+    rows = [_row(instance, known) for instance in ours]
+    by_hand = _by_hand(ours, strangers)
+    observations.record_instances(store, host, rows, source, observed_at, by_hand)
+
+
+def _by_hand(
+    instances: Iterable[Mapping[str, Any]], strangers: Iterable[str] | None
+) -> dict[str, dict[str, list[str]] | list[str]]:
+    """Return in which kinds of settings each instance is not what a roll made, and who else is there."""
+    kinds = {str(found["name"]): [str(kind) for kind in found.get("differs") or ()] for found in instances}
+    differs = {name: differing for name, differing in kinds.items() if differing}
+    others = {} if strangers is None else {"strangers": sorted(map(str, strangers))}
+    return {"differs": differs, **others}
 
 
 def _row(instance: Mapping[str, Any], known: Mapping[tuple[str, str], str]) -> dict[str, Any]:

@@ -31,7 +31,11 @@ def standing(store: Store, host: str) -> dict[str, str]:
             row for row in snapshot.load(session, parts=frozenset()).placements if host in row.hosts
         ]
         observed = drift.read(session)
-    found = {(one.app, one.env): one for one in drift.find(placements, observed) if one.host == host}
+    found = {
+        (one.app, one.env): one
+        for one in drift.find(placements, observed)
+        if one.host == host and not one.is_changed_by_hand
+    }
     return {
         haproxy.pool_name(*place): MEANING[found[place].kind] if place in found else ""
         for place in ((row.app, row.env) for row in placements)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from drcloud.delivery.ledger import StepRow
 
+Instances = Sequence[Mapping[str, Any]]
 # A step that said "done", or that a load balancer's word made "failed": the host itself has the last word.
 DUE = ("done", "failed")
 
@@ -41,17 +42,29 @@ def judge(step: StepRow, whose: str, trouble: str) -> Failure | None:
     return None
 
 
-def trouble(instances: Sequence[Mapping[str, Any]], app: str, env: str, revision: str) -> str:
+def trouble(instances: Instances, app: str, env: str, revision: str) -> str:
     """Return what is wrong with the instance of a revision on a host, or an empty text."""
-    mine = [found for found in instances if (found["app"], found["env"]) == (app, env)]
-    of_revision = [found for found in mine if found["revision"] == revision and found["status"] != "exited"]
-    if not of_revision:
-        ended = [found for found in mine if found["revision"] == revision]
-        return "its new instance ended" if ended else "its new instance is gone"
-    found = of_revision[0]
+    found = _of(instances, app, env, revision)
+    if found is None:
+        return "its new instance is gone"
+    if found["status"] == "exited":
+        return "its new instance ended"
     if found.get("restarts"):
         times = "once" if found["restarts"] == 1 else f"{found['restarts']} times"
         return f"its new instance ended {times} by itself after it had been healthy"
     if found["status"] != "running":
         return f"its new instance is {found['status']}"
     return "" if found["health"] == "healthy" else "its new instance is not healthy any more"
+
+
+def last_words(instances: Instances, app: str, env: str, revision: str) -> tuple[str, list[str]]:
+    """Return what the health check of the instance said, or how it ended, and the last lines it wrote."""
+    found = _of(instances, app, env, revision) or {}
+    return str(found.get("said") or ""), [str(line) for line in found.get("logs") or ()]
+
+
+def _of(instances: Instances, app: str, env: str, revision: str) -> Mapping[str, Any] | None:
+    """Return the instance of a revision, one that has not ended rather than one that has."""
+    wanted = app, env, revision
+    mine = [found for found in instances if (found["app"], found["env"], found["revision"]) == wanted]
+    return min(mine, key=lambda found: found["status"] == "exited", default=None)

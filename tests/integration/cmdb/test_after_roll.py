@@ -97,3 +97,10 @@ def test_drift(store: Store) -> None:
     assert (report.exit_code, report.compared) == (ExitCode.INCOMPLETE, len(members))
     assert report.oldest is not None
     assert report.oldest.tzinfo is not None
+    # What was changed by hand is kept among a host's facts.
+    observe.record(store, members[1], [instance(begun, differs=["env"])], "test", strangers=["数据库"])
+    found = [line for line in drifts.read(store).lines if line.drift.host == members[1]]
+    assert [(line.drift.kind, line.drift.container, line.by_hand) for line in found] == [
+        ("spec", "", ("env",)),
+        ("unknown", "数据库", ()),
+    ]

@@ -77,6 +77,32 @@ def test_observed_seq_moves_only_with_what_is_observed(filled: Store) -> None:
         assert session.scalars(select(HostFact.facts)).all() == [{"kernel": "6.2"}]
 
 
+def test_what_is_somebody_elses_work_is_kept_beside_the_facts(filled: Store) -> None:
+    def observe(minutes: int, by_hand: dict[str, Any] | None) -> None:
+        moment = NOON + timedelta(minutes=minutes)
+        observations.record_instances(filled, "dk-01", [instance()], "observe", moment, by_hand)
+
+    def facts() -> list[dict[str, Any]]:
+        with filled.read() as session:
+            return list(session.scalars(select(HostFact.facts)).all())
+
+    observe(0, {"differs": {}, "strangers": []})
+    assert (facts(), filled.observed_seq()) == ([], 1)
+    whole = {"differs": {"demo_prod_a_01234567": ["env"]}, "strangers": ["web"]}
+    observe(1, whole)
+    assert (facts(), filled.observed_seq()) == ([{"by_hand": whole}], 2)
+    observe(2, whole)
+    assert filled.observed_seq() == 2
+    # Facts of the host come and go; a roll says nothing of others; an older look says nothing at all.
+    observations.record_facts(filled, "dk-01", {"kernel": "6.1"})
+    observe(3, {"differs": {}})
+    observe(1, whole)
+    observe(4, None)
+    assert (facts(), filled.observed_seq()) == ([{"kernel": "6.1", "by_hand": {"strangers": ["web"]}}], 4)
+    observe(5, {"strangers": []})
+    assert (facts(), filled.observed_seq()) == ([{"kernel": "6.1", "by_hand": {}}], 5)
+
+
 def test_bad_observations(filled: Store) -> None:
     with pytest.raises(NotFoundError, match="no host 'dk-1'"):
         observations.record_facts(filled, "dk-1", {})

@@ -159,6 +159,18 @@ def test_logs_are_unframed():
     assert _engine.unframe(stream[:-2]) == b"one\ntw"
 
 
+def test_lines_before_a_start_are_told_apart():
+    lines = [
+        "2026-11-22T17:00:00.000000001Z listening",
+        "2026-11-22T17:00:20.900000000Z cannot go on",
+        "2026-11-22T17:00:21.250000000Z listening again",
+    ]
+    assert _engine.older(lines, "2026-11-22T17:00:21.1Z") == ["listening", "cannot go on"]
+    assert _engine.older(lines, "2026-11-22T17:00:21Z") == ["listening", "cannot go on"]
+    # What was before may be beyond reach.
+    assert _engine.older(lines[2:], "2026-11-22T17:00:21.1Z") == ["listening again"]
+
+
 def test_credentials_are_those_of_the_images_registry(tmp_path):
     file = tmp_path / "config.json"
     auth = base64.b64encode(b"drcloud:a:b").decode()

@@ -16,7 +16,7 @@ from drcloud.cmdb.base import now
 from drcloud.cmdb.operational import Deployment
 from drcloud.cmdb.store import Store
 from drcloud.cmdb.wanted import Wanted
-from drcloud.delivery import drifts, history, ledger, observe, rollout, target
+from drcloud.delivery import drifts, history, ledger, observe, rollout, service, status, target
 from drcloud.delivery.rollout import Begun
 from drcloud.errors import InvalidInputError, NotFoundError, NothingMatchedError
 from drcloud.exitcodes import ExitCode
@@ -142,6 +142,50 @@ def test_the_kinds_of_drift_and_their_exit_codes(store: Store) -> None:
     document = json.loads(json.dumps(report.as_document()))
     assert document["drift"][0]["desired"]["digest"] == OLD
     assert document["drift"][0]["seen"]["digest"] == NEW
+
+
+def test_what_somebody_did_by_hand_is_told_without_values(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = roll(store, "t1", OLD, "run-1")
+    for host in HOSTS:
+        observe.record(store, host, [instance(begun)], "test", strangers=[])
+    observe.record(store, "dk-01", [instance(begun, differs=["env", "mounts"])], "test")
+    observe.record(store, "dk-02", [instance(begun, differs=["record"])], "test", strangers=["redis"])
+    observe.record(store, "dk-03", [instance(begun, differs=["limits"], health="unhealthy")], "test")
+    observe.record(store, "dk-04", [instance(begun, differs=["record"], image_digest=NEW)], "test")
+    assert {(line.drift.host, line.drift.kind): line.meaning for line in drifts.read(store).lines} == {
+        ("dk-01", "spec"): "the right image runs with other settings; changed by hand: env, mounts",
+        ("dk-02", "unknown"): "no roll made it",
+        ("dk-03", "unhealthy"): "it runs and does not work; changed by hand: limits",
+        ("dk-04", "image"): "another image runs; no roll made it",
+    }
+    code, out, _err = drcloud(capsys, "drift", "--json")
+    assert code == ExitCode.DRIFT
+    found = [(one["host"], one["container"]) for one in json.loads(out)["drift"]]
+    assert ("dk-02", "redis") in found
+    assert len(found) == 5
+    code, out, _err = drcloud(capsys, "drift", "--app", "demo")
+    assert (code, "redis" in out) == (ExitCode.DRIFT, False)
+    code, out, _err = drcloud(capsys, "drift")
+    assert (code, "redis" in out, "of 6 compared 5 drifted" in out) == (ExitCode.DRIFT, True, True)
+    states = {row.host: row.state for row in status.read(store)}
+    assert (states["dk-01"], states["dk-02"], states["dk-05"]) == ("differs", "differs", "ok")
+    # A roll does not ask for others: what was seen of them stays until somebody looks.
+    observe.record(store, "dk-02", [instance(begun)], "deploy")
+    assert [line.drift.container for line in drifts.read(store).lines if line.drift.host == "dk-02"] == [
+        "redis"
+    ]
+    observe.record(store, "dk-02", [instance(begun)], "observe", strangers=[])
+    assert [line for line in drifts.read(store).lines if line.drift.host == "dk-02"] == []
+
+
+def test_what_somebody_changed_does_not_keep_a_host_from_serving(store: Store) -> None:
+    begun = roll(store, "t1", OLD, "run-1")
+    observe.record(store, "dk-01", [instance(begun, differs=["limits"])], "test", strangers=["redis"])
+    observe.record(store, "dk-02", [instance(begun, differs=["limits"], health="unhealthy")], "test")
+    assert service.standing(store, "dk-01") == {"demo_prod": ""}
+    assert service.standing(store, "dk-02") == {"demo_prod": "it runs and does not work"}
 
 
 def test_a_host_that_nobody_looked_at_is_incomplete_coverage(store: Store) -> None:

@@ -30,6 +30,15 @@ def test_what_is_wrong(instances: list[dict[str, Any]], trouble: str) -> None:
     assert verify.trouble(instances, "demo", "prod", "new") == trouble
 
 
+def test_what_the_app_has_to_say_is_of_the_instance_that_counts() -> None:
+    ended = {**GOOD, "status": "exited", "said": "exit code 3", "logs": ["old"]}
+    sick = {**GOOD, "health": "unhealthy", "said": "HTTP 503 no database", "logs": ["boom"]}
+    assert verify.last_words([ended, sick], "demo", "prod", "new") == ("HTTP 503 no database", ["boom"])
+    assert verify.last_words([ended], "demo", "prod", "new") == ("exit code 3", ["old"])
+    assert verify.last_words([{**sick, "app": "other"}, GOOD], "demo", "prod", "new") == ("", [])
+    assert verify.last_words([], "demo", "prod", "new") == ("", [])
+
+
 @pytest.mark.parametrize(
     ("detail", "whose", "trouble", "failure"),
     [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from drcloud.cmdb import drift
 from drcloud.cmdb.drift import Desired, Observed, Seen
@@ -39,6 +42,50 @@ def test_hosts_by_kind_of_drift(fleet):
     # What was retained beside the running instance, or stopped where nothing is placed, is no drift.
     assert of(good | {("dk-01", "demo", "prod"): [seen("r0", "exited", 9), seen()]}) == {}
     assert of(good | {("lb-01", "demo", "prod"): [seen(status="exited")]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "by_hand"),
+    [
+        ({}, "spec", True),
+        ({"differs": ("record",)}, "unknown", True),
+        # What a roll would mend is told first, and so is what does not work.
+        ({"differs": ("record",), "digest": "sha256:b"}, "image", False),
+        ({"revision": "r0"}, "spec", False),
+        ({"health": "unhealthy"}, "unhealthy", False),
+        ({"status": "exited"}, "stopped", False),
+    ],
+)
+def test_what_somebody_changed_on_a_host_is_drift(fleet, changes, kind, by_hand):
+    changed = replace(seen(), **{"differs": ("env", "mounts"), **changes})
+    instances = {("dk-01", "demo", "prod"): [changed], ("dk-02", "demo", "prod"): [seen()]}
+    observed = Observed({("demo", "prod"): WANTED}, instances, dict.fromkeys(("dk-01", "dk-02"), NOW))
+    [found] = drift.find(fleet.placements, observed)
+    assert (found.host, found.kind, found.is_changed_by_hand) == ("dk-01", kind, by_hand)
+
+
+def test_what_no_roll_made_is_unknown_though_nothing_was_ever_deployed(fleet):
+    forged = {("dk-01", "demo", "prod"): [replace(seen(), differs=("record",))]}
+    [found] = drift.find(fleet.placements, Observed({}, forged, {"dk-01": NOW}))
+    assert (found.host, found.kind, found.desired) == ("dk-01", "unknown", None)
+
+
+def test_containers_of_nobody_are_unknown_but_for_those_that_an_app_took_over(fleet):
+    [placement] = fleet.placements
+    strangers = {"dk-02": ["web"], "dk-01": ["legacy", "postgres"]}
+    observed = Observed({}, {}, dict.fromkeys(("dk-01", "dk-02"), NOW), strangers)
+
+    def told(placements):
+        return [(one.host, one.container, one.kind) for one in drift.find(placements, observed)]
+
+    assert told([placement]) == [
+        ("dk-01", "legacy", "unknown"),
+        ("dk-01", "postgres", "unknown"),
+        ("dk-02", "web", "unknown"),
+    ]
+    taken = replace(placement, takes_over={"dk-01": "legacy", "dk-02": "another"})
+    assert told([taken]) == [("dk-01", "postgres", "unknown"), ("dk-02", "web", "unknown")]
+    assert drift.hosts([taken], observed) == {"unknown": {"dk-01", "dk-02"}}
 
 
 def test_what_was_never_deployed_cannot_drift(fleet):

@@ -34,5 +34,6 @@ class ActionModule(CmdbAction):
             task_vars=task_vars,
         )
         if not result.get("failed") and not result.get("unreachable") and not self.check_mode:
-            observe.record(store, host, plain(result["instances"]), given["source"], began)
+            seen = plain(result)
+            observe.record(store, host, seen["instances"], given["source"], began, seen["strangers"])
         return result

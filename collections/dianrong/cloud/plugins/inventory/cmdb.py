@@ -152,9 +152,9 @@ options:
   drift:
     description:
       - Groups C(drift_image), C(drift_spec), C(drift_stopped), C(drift_unhealthy), C(drift_missing),
-        C(drift_not_seen) and C(drift_unplaced), all in C(drift), of hosts whose instances were last observed
-        otherwise than the placements and the last deployment that succeeded say. C(drcloud drift) tells the
-        same, app by app.
+        C(drift_not_seen), C(drift_unplaced) and C(drift_unknown), all in C(drift), of hosts whose
+        instances were last observed otherwise than the placements and the last deployment that succeeded
+        say. C(drcloud drift) tells the same, app by app.
       - It cannot be asked of the past.
     type: bool
     default: false

@@ -26,6 +26,8 @@ SOCKET = "/var/run/docker.sock"
 TIMEOUT = 60
 PULL_SILENCE = 120
 LOG_LINES = 20
+# How many lines back the end of an instance is looked for that was started again since.
+REACH = 2000
 # Bytes of what a command writes that are kept.
 OUTPUT = 4096
 # What the engine says for a port that is published on all addresses.
@@ -202,14 +204,20 @@ class Engine:
             with contextlib.suppress(OSError):
                 os.kill(state["Pid"], signal.SIGKILL)
 
-    def logs(self, container, lines=LOG_LINES):
-        """Return the last lines that a container wrote; none where its log driver keeps none."""
-        query = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+    def logs(self, container, lines=LOG_LINES, before=""):
+        """Return the last lines that a container wrote; none where its log driver keeps none.
+
+        With C(before), a time as the engine tells it (RFC 3339, UTC), those that are older, if any is.
+        """
+        query = {"stdout": "1", "stderr": "1", "tail": str(REACH if before else lines)}
+        if before:
+            query["timestamps"] = "1"
         try:
             with self._response("GET", f"/containers/{quote(container)}/logs", query) as answer:
-                return unframe(answer.read()).decode("utf-8", "replace").splitlines()[-lines:]
+                found = unframe(answer.read()).decode("utf-8", "replace").splitlines()
         except (EngineError, OSError, http.client.HTTPException):
             return []
+        return (older(found, before) if before else found)[-lines:]
 
     def _json(self, method, path, query=None, body=None):
         with self._response(method, path, query, body) as answer:
@@ -264,6 +272,14 @@ def _said(response):
         return json.loads(text)["message"]
     except (ValueError, KeyError, TypeError):
         return text.strip() or f"HTTP status {response.status}"
+
+
+def older(lines, before):
+    """Return the lines that begin with an older time, without it; all of them where none does. Pure."""
+    stamped = [line.partition(" ") for line in lines]
+    # A fraction of a second may have fewer digits on one side: without the zone, texts compare as times do.
+    found = [text for stamp, _blank, text in stamped if stamp.rstrip("Z") < before.rstrip("Z")]
+    return found or [text for _stamp, _blank, text in stamped]
 
 
 def unframe(stream):

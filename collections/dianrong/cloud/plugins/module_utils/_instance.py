@@ -39,10 +39,15 @@ def labels(cmdb, **values):
     return ours
 
 
+def is_ours(labels):
+    """Tell whether a container with these labels is an instance of ours."""
+    return all(LABEL + name in labels for name in KNOWN)
+
+
 def describe(container):
     """Return what the CMDB keeps of an inspected container that is ours, or None if it is not."""
     found = (container.get("Config") or {}).get("Labels") or {}
-    if any(LABEL + name not in found for name in KNOWN):
+    if not is_ours(found):
         return None
     state = container["State"]
     document = {name: found[LABEL + name] for name in KNOWN}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _health, _instance
+from ansible_collections.dianrong.cloud.plugins.module_utils import _health, _hook, _instance, _record
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import Engine, EngineError
 
 NOT_FOUND = 404
@@ -73,8 +73,29 @@ def look(engine, probes):
         if entry is not None:
             entry["image_digest"] = digest_of(container, entry["digest"], _digests(engine, container))
             entry["health"] = _probed(engine, entry, probes)
+            entry["differs"] = _record.differing(container)
             found.append(entry)
     return sorted(found, key=lambda entry: entry["name"])
+
+
+def strangers(engine):
+    """Return the names of containers that run here and are no instances of ours, nor their hooks."""
+    found = [
+        _name(container)
+        for container in engine.all_containers()
+        if container.get("State") in _instance.LIVE and _is_strange(container.get("Labels") or {})
+    ]
+    return sorted(found)
+
+
+def _is_strange(labels):
+    return not _instance.is_ours(labels) and _hook.MARK not in labels
+
+
+def _name(container):
+    """Return the name of a listed container; others that it is linked to by have a second slash."""
+    names = container.get("Names") or ["/" + container["Id"]]
+    return min(names, key=lambda name: name.count("/")).lstrip("/")
 
 
 def _digests(engine, container):

@@ -19,6 +19,8 @@ description:
   - An instance that does not become healthy is removed again, after its last log lines were read.
   - Secrets are files in C(/var/lib/drcloud/secrets), behind a directory that only root may enter, and each
     container sees its own in C(/run/secrets). They go with the container, and outlive a restart of the host.
+  - What an instance was made of is recorded in C(/var/lib/drcloud/instances), as keyed hashes that only root
+    reads. C(differs) of an instance names the kinds of settings in which it is another one now.
 author:
   - drCloud contributors (@dianrong)
 options:
@@ -275,6 +277,13 @@ options:
     description: How many stopped instances O(state=stopped) leaves on the host, to go back to.
     type: int
     default: 1
+  words:
+    description:
+      - With O(state=observed), whether the instance of O(revision) also tells what is wrong with it and the
+        last lines that it wrote.
+      - What O(secrets) and O(secret_env) hold is hidden there, so give those too.
+    type: bool
+    default: false
   config_file:
     description: Where the registry credentials are, in the form of Docker's C(config.json).
     type: path
@@ -310,7 +319,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: All instances of drCloud on this host, of every app, as they are now.
+  description:
+    - All instances of drCloud on this host, of every app, as they are now.
+    - With O(words) the instance in question has C(said), what is wrong with it, and C(logs), its last lines.
   returned: always
   type: list
   elements: dict
@@ -325,6 +336,7 @@ instances:
       status: running
       health: healthy
       restarts: 0
+      differs: []
 pull:
   description:
     - What O(state=prepared) pulls, or would, where the host lacks it; C(bytes) are those of the layers of
@@ -353,6 +365,7 @@ from ansible_collections.dianrong.cloud.plugins.module_utils import (
     _hook,
     _instance,
     _preflight,
+    _record,
     _secrets,
 )
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
@@ -364,6 +377,8 @@ from ansible_collections.dianrong.cloud.plugins.module_utils._engine import (
 
 # In the place of a slot.
 HOOK = "hook"
+# The states in which an exit code means something.
+ENDED = ("exited", "dead", "restarting")
 NEEDED = {
     "observed": (),
     "prepared": ("image", "revision", "address", "spec"),
@@ -398,8 +413,11 @@ class Instances:
 
     def get_existing(self):
         """Return all instances of ours on this host, and what the app has here that was never deployed."""
-        described = (_instance.describe(container) for container in self.engine.containers(_instance.MARK))
-        found = [instance for instance in described if instance is not None]
+        found = []
+        for container in self.engine.containers(_instance.MARK):
+            entry = _instance.describe(container)
+            if entry is not None:
+                found.append(dict(entry, differs=_record.differing(container)))
         other = self.engine.inspect(self.params["adopted"]) if self.params["adopted"] else None
         if other is not None and _instance.describe(other) is None:
             found.append(_instance.adopted(other, self.params["app"], self.params["env"]))
@@ -470,8 +488,7 @@ class Instances:
                 self.params["spec"]["health"],
             )
         except _health.UnhealthyError as error:
-            secrets = [*self.files.values(), *self.variables.values()]
-            logs = _secrets.hidden(self.engine.logs(container), secrets)
+            logs = self.hidden(self.engine.logs(container))
             with self.fence():
                 self.remove(
                     {
@@ -482,8 +499,12 @@ class Instances:
                     }
                 )
             self.changes = []
-            [message] = _secrets.hidden([str(error)], secrets)
+            [message] = self.hidden([str(error)])
             raise InstanceError(message, "app", logs) from error
+
+    def hidden(self, lines):
+        """Return lines of the app without its secrets."""
+        return _secrets.hidden(lines, [*self.files.values(), *self.variables.values()])
 
     def name(self, slot=None):
         """Return the name of the instance in question."""
@@ -493,12 +514,17 @@ class Instances:
         )
 
     def remove(self, entry):
-        """Remove an instance and its secrets; what was never deployed is only stopped."""
+        """Remove an instance, its secrets and its record; what was never deployed is only stopped."""
         if entry.get("revision") == _instance.ADOPTED:
             self.stop(entry)
             return
         self.engine.remove(entry["id"])
-        _secrets.remove(entry["name"])
+        self.forget(entry["name"])
+
+    def forget(self, name):
+        """Remove what is kept of an instance beside its container."""
+        _secrets.remove(name)
+        _record.remove(name)
 
     def stop(self, entry):
         """Stop an instance for good."""
@@ -536,7 +562,7 @@ class Instances:
         raise InstanceError("the container {} is not there any more".format(self.params["adopted"]))
 
     def create(self, name):
-        """Create and start; leave nothing behind where the engine refuses that."""
+        """Create, record and start; leave nothing behind where that is refused."""
         place = _secrets.write(name, self.files) if self.files else None
         try:
             container = self.engine.create(name, self.payload(place))
@@ -544,11 +570,21 @@ class Instances:
             _secrets.remove(name)
             raise InstanceError(f"cannot create {name}: {self.told(error)}") from error
         try:
+            self.record(container)
             self.engine.start(container)
+        except OSError as error:
+            self.remove({"id": container, "name": name})
+            raise InstanceError(f"cannot record what {name} was made of: {error}") from error
         except EngineError as error:
             self.remove({"id": container, "name": name})
             raise InstanceError(f"cannot start {name}: {self.told(error)}", "app") from error
         return container
+
+    def record(self, container):
+        """Record what the engine made, before anybody can change it."""
+        made = self.engine.inspect(container)
+        if made is not None:
+            _record.write(made)
 
     def told(self, error):
         """Return what the engine says, without secrets that it may repeat."""
@@ -582,9 +618,7 @@ class Instances:
         state = inspected["State"]
         if state.get("Running") and not state.get("Restarting") and not inspected.get("RestartCount"):
             return None
-        reason = " (out of memory)" if state.get("OOMKilled") else ""
-        code = state.get("ExitCode")
-        return f"it ended with exit code {code}{reason}"
+        return f"it ended with {exit_of(state)}"
 
     def stopped(self):
         """Stop what runs in the slot, keep it, and let go of older ones."""
@@ -630,9 +664,7 @@ class Instances:
                 container = self.create_hook(name, hook["command"])
             _hook.run(self.engine, container, hook["timeout"])
         except _hook.HookError as error:
-            secrets = [*self.files.values(), *self.variables.values()]
-            logs = _secrets.hidden(error.logs, secrets)
-            [message] = _secrets.hidden([str(error)], secrets)
+            [message], logs = self.hidden([str(error)]), self.hidden(error.logs)
             raise InstanceError("the hook {} {}".format(hook["command"][0], message), "app", logs) from error
         finally:
             _secrets.remove(name)
@@ -654,14 +686,14 @@ class Instances:
         return "{}@{}".format(self.params["app"], self.params["env"])
 
     def sweep(self, instances):
-        """Remove what a crash left of secrets; seen again under the fence, for another may start one now."""
+        """Remove what a crash left of instances; seen again under the fence, another may start one now."""
         beginning = "{}_{}_".format(self.params["app"], self.params["env"])
-        if _secrets.strays(beginning, {entry["name"] for entry in instances}):
+        if strays(beginning, {entry["name"] for entry in instances}):
             with self.fence():
                 known = {entry["name"] for entry in self.get_existing()}
                 known |= set(_hook.left(self.engine, self.subject()))
-                for name in _secrets.strays(beginning, known):
-                    _secrets.remove(name)
+                for name in strays(beginning, known):
+                    self.forget(name)
 
     def fence(self):
         """Hold the fence of this app and environment."""
@@ -702,9 +734,39 @@ class Instances:
                 and self.params["address"]
                 and entry["slot"] in self.params["slots"]
             )
+            wrong = None
             if entry["status"] == "running" and known:
-                entry["health"] = "healthy" if self.probe(entry) is None else "unhealthy"
+                wrong = self.probe(entry)
+                entry["health"] = "healthy" if wrong is None else "unhealthy"
+            if ours and self.params["words"] and entry["revision"] == self.params["revision"]:
+                entry.update(self.last_words(entry, wrong))
         return instances
+
+    def last_words(self, entry, wrong):
+        """Return what is wrong with an instance, an empty text for nothing, and the last lines it wrote."""
+        inspected = self.engine.inspect(entry["id"]) if entry["status"] in ENDED else None
+        if inspected is not None:
+            wrong = exit_of(inspected["State"])
+        # Of one that ended and was started again, what it wrote before it ended.
+        again = entry["restarts"] and entry["status"] == "running"
+        logs = self.engine.logs(entry["id"], before=entry["started_at"] if again else "")
+        [said] = self.hidden([wrong or ""])
+        return {"said": said, "logs": self.hidden(logs)}
+
+
+def exit_of(state):
+    """Return how a container ended, from its inspected state."""
+    reason = " (out of memory)" if state.get("OOMKilled") else ""
+    return "exit code {}{}".format(state.get("ExitCode"), reason)
+
+
+def strays(beginning, known):
+    """Return the names of instances that are gone and of which something is kept."""
+    return {
+        name
+        for root in (_secrets.DIRECTORY, _record.DIRECTORY)
+        for name in _secrets.strays(beginning, known, root)
+    }
 
 
 def health_options():
@@ -804,6 +866,7 @@ def argument_spec():
         "secret_env": {"type": "dict", "default": {}, "no_log": True},
         "token": {"type": "int", "default": 0, "no_log": False},
         "keep": {"type": "int", "default": 1},
+        "words": {"type": "bool", "default": False},
         "config_file": {"type": "path", "default": "/etc/drcloud/docker/config.json"},
         "socket": {"type": "path", "default": "/var/run/docker.sock"},
     }

@@ -108,7 +108,7 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _prune, _seen
+from ansible_collections.dianrong.cloud.plugins.module_utils import _fence, _prune, _record, _seen
 from ansible_collections.dianrong.cloud.plugins.module_utils._engine import EngineError
 
 
@@ -146,6 +146,7 @@ class Host:
     def _remove(self, made):
         for entry in made.instances:
             self._engine.remove_stopped(entry["id"])
+            _record.remove(entry["name"])
         for name in made.images:
             self._engine.remove_image(name)
 

@@ -14,6 +14,8 @@ description:
     runs, did not end by itself in the meantime, and is healthy; what is seen goes to the CMDB.
   - Trouble makes the host's step fail in the ledger and comes back as data in RV(trouble), so that a play
     goes on to the one that decides. A host that was not switched is not asked.
+  - An instance that does not work is asked for its last words, what its health check says, or how it ended,
+    and its last log lines. They go into the step, without the secrets of the app.
 options:
   rollout:
     description:

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Runs M(dianrong.cloud.instances_info) on the host, asks the apps that the CMDB places there for their
     health, and records what was seen, where the newest look wins. Status, history of instances, drift and
-    drift groups go by it.
+    drift groups go by it. Recorded too are the names of containers of others that run there.
   - What is observed is no declared change, so the task never reports one. A check looks and records nothing.
 options:
   source:
@@ -41,5 +41,11 @@ instances:
   returned: success
   type: list
   elements: dict
-  sample: [{name: demo_prod_a_5d41402a, status: running, health: healthy}]
+  sample: [{name: demo_prod_a_5d41402a, status: running, health: healthy, differs: []}]
+strangers:
+  description: Containers of others, as M(dianrong.cloud.instances_info) returns them.
+  returned: success
+  type: list
+  elements: str
+  sample: [postgres]
 """

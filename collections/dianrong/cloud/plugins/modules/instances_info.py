@@ -13,6 +13,9 @@ description:
   - Tells all containers that carry the labels of drCloud, running and stopped, of every app, in one pass.
   - C(image_digest) of an instance is of the image itself. It differs from the label where somebody made a
     container by hand.
+  - C(differs) names the kinds of settings, as C(env) or C(mounts), in which an instance is not what a roll
+    made here; C(record) where no roll made it. No value leaves the host. What is older than the first
+    record of its host differs in nothing that could be told.
   - Asks those for their health that O(probes) tell about. Starts nothing and changes nothing.
 options:
   probes:
@@ -94,6 +97,15 @@ instances:
       revision: 5d41402a...
       status: running
       health: healthy
+      differs: []
+strangers:
+  description:
+    - The names of containers that run here and are no instances of drCloud, nor their hooks.
+    - One that an app took over and that was not rolled yet is among them.
+  returned: success
+  type: list
+  elements: str
+  sample: [postgres]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -124,10 +136,12 @@ def main():
     """Look, and tell."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        instances = _seen.look(_seen.ImageEngine(module.params["socket"]), module.params["probes"])
+        engine = _seen.ImageEngine(module.params["socket"])
+        instances = _seen.look(engine, module.params["probes"])
+        strangers = _seen.strangers(engine)
     except (EngineError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, instances=instances)
+    module.exit_json(changed=False, instances=instances, strangers=strangers)
 
 
 if __name__ == "__main__":

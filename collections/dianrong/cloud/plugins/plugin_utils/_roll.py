@@ -104,9 +104,10 @@ def record_fallen(store: t.Any, begun: t.Any, pools: t.Any, kind: str = "app") -
 def verify(action: t.Any, store: t.Any, begun: t.Any, name: str, task_vars: dict[str, t.Any]) -> str:
     """Look whether a switched host still runs what it was switched to; trouble goes to the ledger."""
     step = next(step for step in ledger.steps(store, begun.deployment) if step.host == name)
-    found = verifying.judge(step, *_look(Host(action, begun, name, task_vars), store, begun, name))
+    look = _look(Host(action, begun, name, task_vars), store, begun, name)
+    found = verifying.judge(step, look.whose, look.trouble)
     if found is not None:
-        detail = {"reason": found.reason, "kind": found.kind}
+        detail = {"reason": found.reason, "kind": found.kind, "logs": look.logs}
         ledger.fail(store, begun.deployment, name, begun.token, found.state, detail, verifying.DUE)
         if found.state == "unreachable":
             _drain(Front(action, begun, task_vars), begun.target, name)
@@ -121,17 +122,37 @@ def _drain(front: Front, target: t.Any, name: str) -> None:
             front.balancers.tell(lines)
 
 
-def _look(host: Host, store: t.Any, begun: t.Any, name: str) -> tuple[str, str]:
-    """Return whose trouble it is and what, or nothing."""
-    target = begun.target
+class Look(t.NamedTuple):
+    """What a look at a host came to: whose trouble it is and what, or nothing, and the app's last lines."""
+
+    whose: str
+    trouble: str
+    logs: list[str]
+
+
+def _look(host: Host, store: t.Any, begun: t.Any, name: str) -> Look:
+    """Look, and where something is wrong once more, for what the app itself has to say of it."""
+    what = begun.target.app, begun.target.env, begun.target.revision
     try:
         instances = host.observe()
     except UnreachableError as error:
-        return "unreachable", str(error)
+        return Look("unreachable", str(error), [])
     except DrcloudError as error:
-        return str(getattr(error, "kind", "host")), str(error)
+        return Look(str(getattr(error, "kind", "host")), str(error), [])
     observe.record(store, name, instances, "deploy")
-    return "app", verifying.trouble(instances, target.app, target.env, target.revision)
+    trouble = verifying.trouble(instances, *what)
+    if not trouble:
+        return Look("app", "", [])
+    said, logs = verifying.last_words(_listened(host), *what)
+    return Look("app", f"{trouble}: {said}" if said else trouble, logs)
+
+
+def _listened(host: Host) -> list[dict[str, t.Any]]:
+    """Return what the app has to say; a host that cannot be asked again changes nothing of what was seen."""
+    try:
+        return host.listen()
+    except DrcloudError:
+        return []
 
 
 class Host:
@@ -150,6 +171,13 @@ class Host:
     def observe(self) -> list[dict[str, t.Any]]:
         """Look, and ask the instances of the app for their health."""
         return self.module("observed")
+
+    def listen(self) -> list[dict[str, t.Any]]:
+        """Look, and take down what is wrong with the new instance and its last lines, without its secrets.
+
+        StepError where those are not what the roll began with any more: nobody could hide them then.
+        """
+        return self.module("observed", words=True, **self.secrets())
 
     def start(self, slot: str) -> list[dict[str, t.Any]]:
         """Start and wait for health."""
