@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Sets the servers of the task's host in all pools that it is a member of, at all load balancers of the
     inventory that have them, and reads them back. Nothing is done on the host itself, which may be dead.
+  - Load balancers that are declared out of service (maintenance, quarantined, retired) are not asked.
   - All pools are asked for capacity before any of them is changed.
   - Holds the lock C(lb:<pool>) of each pool alone from the question to the answer. While a roll has one
     of them, the task fails with exit code 5.
