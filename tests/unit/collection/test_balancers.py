@@ -129,12 +129,12 @@ def test_a_load_balancer_that_is_declared_out_of_service_is_not_asked():
     )
     left = ["lb-01", "lb-05", "lb-06"]
     assert list(_balancers.in_front("demo_prod", seen)) == left
-    assert {pool: list(known) for pool, known in _balancers.of_host("dk-01", seen).items()} == {
+    assert {pool: list(known) for pool, known in _balancers.of_hosts(["dk-01"], seen).items()} == {
         "demo_prod": left
     }
-    assert _balancers.of_host("dk-02", seen) == {}
+    assert _balancers.of_hosts(["dk-02"], seen) == {}
 
 
 def test_a_pool_without_a_load_balancer_in_service_is_nobodys():
     assert _balancers.in_front("demo_prod", inventory(lb_01="maintenance")) == {}
-    assert _balancers.of_host("dk-01", inventory(lb_01="maintenance")) == {}
+    assert _balancers.of_hosts(["dk-01"], inventory(lb_01="maintenance")) == {}

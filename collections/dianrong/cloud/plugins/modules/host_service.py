@@ -21,7 +21,8 @@ options:
     description:
       - V(out) finishes what the host has and sends it nothing new.
       - V(in) brings it back in each pool whose app runs there as the last successful deployment left it,
-        as last observed. Others stay as they are, and RV(behind) names them.
+        as last observed. Others stay as they are, and RV(behind) names them. With O(owner) it is what was in
+        service before that comes back, whatever runs there.
     type: str
     required: true
     choices: [out, in]
@@ -39,6 +40,16 @@ options:
     description: How many seconds to wait for a lock that another has, as the next host of the same play may.
     type: float
     default: 0
+  owner:
+    description:
+      - Who takes the host out, and will bring it back, as C(upgrade_engine). With O(state=out), what sends it
+        requests is kept in the CMDB (C(attrs.drained_by) of the host) before a load balancer is told. With
+        O(state=in), just that comes back, and nothing is done where another one took the host out, or nobody.
+      - So a run that was killed in between can be told from a drain by hand, and the next one goes on.
+    type: str
+  ticket:
+    description: The change ticket, where the CMDB asks for one.
+    type: str
 attributes:
   check_mode:
     description: Can run in check mode and predict changes without making them.
@@ -70,6 +81,16 @@ EXAMPLES = r"""
 - name: Bring it back
   dianrong.cloud.host_service:
     state: in
+
+- name: Take it out for something that is mended in a minute
+  dianrong.cloud.host_service:
+    state: out
+    owner: new_kernel
+
+- name: Bring back what was in service before, behind a deploy or not
+  dianrong.cloud.host_service:
+    state: in
+    owner: new_kernel
 """
 
 RETURN = r"""

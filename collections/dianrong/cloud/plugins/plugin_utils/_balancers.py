@@ -161,11 +161,13 @@ def in_front(pool: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str,
     return {lb: found for lb, found in _declared(task_vars) if found["name"] == pool}
 
 
-def of_host(host: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, dict[str, t.Any]]]:
-    """Return the pools that a host is a member of, by name and by load balancer in service."""
+def of_hosts(
+    names: t.Collection[str], task_vars: t.Mapping[str, t.Any]
+) -> dict[str, dict[str, dict[str, t.Any]]]:
+    """Return the pools that any of these hosts is a member of, by name and by load balancer in service."""
     pools: dict[str, dict[str, dict[str, t.Any]]] = {}
     for lb, found in _declared(task_vars):
-        if any(member["host"] == host for member in found["members"]):
+        if any(member["host"] in names for member in found["members"]):
             pools.setdefault(str(found["name"]), {})[lb] = found
     return pools
 
