@@ -7,17 +7,37 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 from testinfra.host import Host as Machine
-from tests.lab.rolling import in_service, under_load
+from tests.lab.rolling import (
+    FIRST,
+    HOSTS,
+    PLAYBOOK,
+    POOL,
+    SECOND,
+    Capacity,
+    deploy,
+    expired,
+    in_service,
+    kill,
+    needed,
+    said,
+    tags,
+    under_load,
+    wait_for,
+)
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _certificates
-from drcloud.cmdb import reading, snapshot
+from drcloud.cmdb import drift, leases, reading, snapshot
 from drcloud.cmdb.store import Store
+from drcloud.delivery import drained
+from drcloud.delivery.drained import Drained
+from drcloud.errors import LockedError
 from drcloud.lab import material
 from drcloud.lab.identity import Lab
 
@@ -27,7 +47,7 @@ HOST, PORT, PROXY_PORT = "dk-01", 8443, 3128
 NOW = datetime.datetime.now(datetime.UTC)
 PLACE = "/var/tmp/drc-test-repository"
 ROLE = f"""
-- hosts: {HOST}
+- hosts: "{{{{ engine_hosts | default('{HOST}') }}}}"
   gather_facts: false
   tasks:
     - ansible.builtin.include_role:
@@ -225,6 +245,13 @@ def started(host: Machine) -> set[str]:
     return set(host.check_output(ask).splitlines())
 
 
+def upgraded(
+    play: Play, version: str, hosts: str = HOST, **variables: object
+) -> subprocess.CompletedProcess[str]:
+    given = json.dumps({"engine_version": version, **variables})
+    return play("dianrong.cloud.upgrade_engine", "--limit", hosts, "-e", given)
+
+
 def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
     repository: dict[str, object],
     container: str,
@@ -239,8 +266,7 @@ def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
     before, carried = host.package("docker.io").version, started(host)
 
     def upgrade(version: str) -> subprocess.CompletedProcess[str]:
-        variables = {"engine_version": version, "docker_engine_repositories": [repository]}
-        return play("dianrong.cloud.upgrade_engine", "--limit", HOST, "-e", json.dumps(variables))
+        return upgraded(play, version, docker_engine_repositories=[repository])
 
     try:
         done, seen = under_load(clients, lambda: upgrade(f"{before}+drctest1"))
@@ -264,6 +290,129 @@ def test_an_upgrade_interrupts_nothing_and_one_that_fails_goes_back(
         host.run(f"apt-get --quiet --yes --allow-downgrades install docker.io={before}")
         assert engine().returncode == 0
     assert started(host) == carried
+
+
+WAITING = "drc-test-upgrade"
+
+
+@pytest.fixture
+def waiting(provisioned: Lab) -> Iterator[Callable[[], bool]]:
+    """Take what an upgrade needs to bring a host back, as soon as it has taken one out."""
+
+    def taken() -> bool:
+        with suppress(LockedError):
+            leases.acquire(
+                Store.open(),
+                [(f"lb:{POOL}", False)],
+                holder=WAITING,
+                purpose="wait",
+                ttl=datetime.timedelta(minutes=10),
+            )
+            return True
+        return False
+
+    yield taken
+    leases.release(Store.open(), WAITING)
+
+
+def looked_at() -> datetime.datetime:
+    """When the host was looked at last, which an upgrade does before it brings it back."""
+    with Store.open().read() as session:
+        return drift.read(session).looks[HOST]
+
+
+@pytest.mark.usefixtures("on_first", "locks_are_free")
+def test_an_upgrade_that_is_killed_before_it_brings_a_host_back_is_finished_by_the_next(
+    repository: dict[str, object],
+    machine: Callable[[str], Machine],
+    engine: Play,
+    play: Play,
+    waiting: Callable[[], bool],
+    lab: Lab,
+):
+    host = machine(HOST)
+    before = host.package("docker.io").version
+    pinned = f"{before}+drctest1"
+    variables = {"engine_version": pinned, "docker_engine_repositories": [repository]}
+    command = [
+        PLAYBOOK,
+        "-i",
+        "inventories/lab/lab.cmdb.yml",
+        "dianrong.cloud.upgrade_engine",
+        "--limit",
+        HOST,
+    ]
+    try:
+        began = looked_at()
+        with subprocess.Popen([*command, "-e", json.dumps(variables)], cwd=lab.checkout) as rolling:
+            wait_for(lambda: drained.read(Store.open(), HOST), 120)
+            # It has the pool while it drains the host; then it waits for us before it brings the host back.
+            wait_for(waiting, 120)
+            wait_for(lambda: looked_at() > began, 300)
+            kill(rolling)
+        holders = {one.holder for one in leases.held(Store.open())} - {WAITING}
+        wait_for(lambda: expired(holders), 60)
+        leases.release(Store.open(), WAITING)
+        assert host.package("docker.io").version == pinned
+        assert set(in_service(lab).values()) == {5}
+        assert drained.read(Store.open(), HOST) == Drained("upgrade_engine", {POOL: True})
+
+        again = upgraded(play, pinned, docker_engine_repositories=[repository])
+        assert again.returncode == 0, again.stdout
+        assert set(in_service(lab).values()) == {6}
+        assert drained.read(Store.open(), HOST) is None
+        assert host.package("docker.io").version == pinned
+    finally:
+        leases.release(Store.open(), WAITING)
+        host.run(f"apt-get --quiet --yes --allow-downgrades install docker.io={before}")
+        assert engine().returncode == 0
+
+
+def unfinished(hosts: Iterable[str]) -> None:
+    """Have hosts look as if an upgrade had been killed on them: the next one goes over them all."""
+    for name in hosts:
+        drained.keep(Store.open(), name, Drained("upgrade_engine", {}), None)
+
+
+@pytest.mark.usefixtures("on_first", "locks_are_free")
+def test_of_a_batch_no_more_are_upgraded_at_once_than_may_leave_service(
+    machine: Callable[[str], Machine], engine: Play, play: Play, clients: list[str], lab: Lab
+):
+    names = HOSTS[:3]
+    there = ",".join(names)
+    version = machine(HOST).package("docker.io").version
+    unfinished(names)
+    looks = Capacity(lab)
+    try:
+        done, seen = under_load(clients, lambda: upgraded(play, version, there, upgrade_batch=5))
+        lowest = looks.stop()
+        assert done.returncode == 0, done.stdout
+        assert (seen.failed, seen.failed_posts) == (0, 0), seen.errors
+        # Of six four must stay: two at a time.
+        assert set(lowest.values()) == {needed()}
+        assert set(in_service(lab).values()) == {6}
+        assert [drained.read(Store.open(), name) for name in names] == [None] * 3
+    finally:
+        assert engine(engine_hosts=there).returncode == 0
+
+
+@pytest.mark.usefixtures("on_first", "locks_are_free")
+def test_what_missed_a_deploy_is_in_service_after_an_upgrade_as_before(
+    machine: Callable[[str], Machine], engine: Play, play: Play, lab: Lab
+):
+    try:
+        others = deploy(SECOND, "--limit", ",".join(name for name in HOSTS if name != HOST))
+        assert others.returncode == 0, said(others)
+        assert set(in_service(lab).values()) == {6}
+        unfinished([HOST])
+        done = upgraded(play, machine(HOST).package("docker.io").version)
+        assert done.returncode == 0, done.stdout
+        assert set(in_service(lab).values()) == {6}
+        assert tags()[HOST] == FIRST
+    finally:
+        healed = deploy(FIRST)
+        assert healed.returncode == 0, said(healed)
+        assert engine().returncode == 0
 
 
 @pytest.fixture

@@ -83,7 +83,8 @@ def run(wish: Wish, playbook: str, options: Options) -> int:
 
     store = Store.open()
     # What is wrong with the input is said here in one sentence, before a playbook starts.
-    rollout.aim(store, wish)
+    target, _kind = rollout.aim(store, wish)
+    _tell_away(target.lbs_away)
     variables = {**_variables(wish), **({} if options.drain is None else {"drain_timeout": options.drain})}
     with tempfile.TemporaryDirectory(prefix="drcloud-roll-") as directory:
         plan = (options.save or Path(directory) / "plan.json").resolve()
@@ -106,6 +107,11 @@ def run(wish: Wish, playbook: str, options: Options) -> int:
     elif planned is not None:
         _tell_plan(planned)
     return outcome.exit_code
+
+
+def _tell_away(lbs: tuple[str, ...]) -> None:
+    if lbs:
+        typer.echo(f"not asked, for it is out of service: {', '.join(lbs)}", err=True)
 
 
 def _variables(wish: Wish) -> dict[str, Any]:

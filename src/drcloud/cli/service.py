@@ -103,7 +103,7 @@ def decommission(  # noqa: PLR0913, PLR0917 - an argument is an option of the co
     return _run("decommission", names, variables, reason, ticket, inventory, check=check, as_json=as_json)
 
 
-def upgrade(
+def upgrade(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -115,7 +115,13 @@ def upgrade(
     ] = None,
     version: Annotated[str, typer.Option("--to", help="The version of the engine's package.")] = "",
     everywhere: Annotated[bool, typer.Option("--all", help="All Docker hosts that are in service.")] = False,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="How many hosts at a time.")] = 1,
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch", min=1, help="How many hosts at a time, as far as enough others stay in service."
+        ),
+    ] = 1,
+    ticket: Ticket = None,
     wait: Wait = 60,
     inventory: Inventory = None,
     check: Check = False,
@@ -124,14 +130,16 @@ def upgrade(
     """Upgrade the engine of Docker hosts; no request is lost, and with live-restore no container restarted.
 
     Each host is drained, upgraded, looked at and brought back. Where that fails the previous version is put
-    back and the rest is left alone.
+    back and the rest is left alone. An upgrade that was killed is finished by the same command again.
     """
     if not version.strip():
         raise InvalidInputError("say which version of the engine's package with --to VERSION")
     if bool(names) == everywhere:
         raise InvalidInputError("say which hosts, or --all of them")
     variables = {"engine_version": version, "upgrade_batch": batch, "drain_wait": wait}
-    return _run("upgrade_engine", names or [], variables, None, None, inventory, check=check, as_json=as_json)
+    return _run(
+        "upgrade_engine", names or [], variables, None, ticket, inventory, check=check, as_json=as_json
+    )
 
 
 def _run(

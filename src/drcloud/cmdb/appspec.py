@@ -77,6 +77,8 @@ AbsolutePath = Annotated[str, StringConstraints(pattern=PATH), AfterValidator(_a
 MountPoint = Annotated[AbsolutePath, AfterValidator(_target)]
 DevicePath = Annotated[str, StringConstraints(pattern=DEVICE), AfterValidator(_absolute)]
 Limit = Annotated[int, Field(ge=-1)]
+# Seconds that may be none.
+Watch = Annotated[float, Field(ge=0, le=3600)]
 LabelName = Annotated[str, AfterValidator(_label)]
 LogOption = Annotated[str, StringConstraints(pattern=LOG_OPTION), AfterValidator(_log_option)]
 # What the kernel limits, setrlimit(2), by the names of the Engine API.
@@ -202,6 +204,12 @@ class AppOverride(Part):
     log: Log | None = None
     labels: dict[LabelName, str] = {}
     restart: Restart | None = None
+    read_only: bool | None = None
+    user: str | None = None
+    cap_add: tuple[str, ...] | None = None
+    stop_signal: str | None = None
+    stop_grace: Seconds | None = None
+    canary_watch: Watch | None = None
     hooks: tuple[Hook, ...] | None = None
 
 
@@ -231,7 +239,7 @@ class AppSpec(Part):
     stop_signal: str = "SIGTERM"
     stop_grace: Seconds = 10.0
     # How long the first host of a roll is watched before the others follow.
-    canary_watch: float = Field(0, ge=0, le=3600)
+    canary_watch: Watch = 0
     hooks: tuple[Hook, ...] = ()
     overrides: dict[str, AppOverride] = {}
 

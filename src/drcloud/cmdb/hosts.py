@@ -18,6 +18,13 @@ MOVES: dict[str, frozenset[str]] = {
     "quarantined": frozenset({"active", "maintenance", "provisioning", "retired"}),
     "retired": frozenset(),
 }
+# Out of service by somebody's word. What is planned or being provisioned never was in service.
+AWAY = frozenset({"maintenance", "quarantined", "retired"})
+
+
+def is_away(state: str) -> bool:
+    """Tell whether a host in this state was declared out of service; a load balancer is not asked then."""
+    return state in AWAY
 
 
 def objection(name: str, current: str, wanted: str) -> str | None:

@@ -6,7 +6,7 @@ a load balancer that does not answer sends none, and neither does one that drain
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from drcloud.delivery import haproxy
@@ -36,6 +36,27 @@ def capacity(
         "enough": len(staying) >= needed,
         "lbs": {lb: _told(answer) for lb, answer in sorted(answers.items())},
     }
+
+
+def batches(hosts: Sequence[str], fronts: Collection[tuple[frozenset[str], int]], at_most: int) -> list[int]:
+    """Return how many hosts may leave at a time, in their order, when those before are back.
+
+    ``fronts`` are, for each pool at each load balancer, who is in service there and how many must stay. A
+    batch has one host at least: where not even that one may leave, it is refused when it is its turn.
+    """
+    found: list[list[str]] = []
+    for host in hosts:
+        group = [*found[-1], host] if found else []
+        if group and len(group) <= at_most and not any(_short(*front, group) for front in fronts):
+            found[-1] = group
+        else:
+            found.append([host])
+    return [len(batch) for batch in found]
+
+
+def _short(serving: frozenset[str], needed: int, leaving: Collection[str]) -> bool:
+    staying = serving.difference(leaving)
+    return staying != serving and len(staying) < needed
 
 
 def _told(answer: Pool | Exception) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from drcloud.cmdb import lookup, observations, snapshot
 from drcloud.cmdb.appspec import AppSpec
+from drcloud.cmdb.hosts import is_away
 from drcloud.cmdb.snapshot import AppRow, HostRow, PlacementRow, RegistryRow, Snapshot
 from drcloud.cmdb.store import Store
 from drcloud.delivery import haproxy, platforms, quarantine, settings, storage
@@ -61,6 +62,8 @@ class Target:
     layers: dict[str, int] = field(default_factory=dict)
     # What is run before and after: no part of what runs, so not of the revision either.
     hooks: tuple[dict[str, Any], ...] = ()
+    # The load balancers that are declared out of service and not asked, each with its state.
+    lbs_away: tuple[str, ...] = ()
 
     def hooks_of(self, when: str, per: str) -> list[dict[str, Any]]:
         """Return the hooks of a moment, in their order."""
@@ -75,7 +78,8 @@ class Target:
 class Wanted:
     """What the CMDB says of an app in an environment.
 
-    ``away`` counts its quarantined hosts, ``racks`` those that all of its hosts stand in.
+    ``away`` counts its quarantined hosts, ``racks`` those that all of its hosts stand in. ``placement`` has
+    the load balancers that are in service, ``lbs_away`` tells of the others.
     """
 
     app: AppRow
@@ -87,6 +91,7 @@ class Wanted:
     settings: Settings = field(default_factory=Settings)
     # What `uname -m` said on them, as far as they were ever looked at.
     machines: dict[str, str] = field(default_factory=dict)
+    lbs_away: tuple[str, ...] = ()
 
     @property
     def spec(self) -> AppSpec:
@@ -130,7 +135,24 @@ def choose(seen: Snapshot, app: str, env: str, only: Sequence[str] = ()) -> Want
     wanted = next(row for row in seen.apps if row.name == app)
     registry = next(row for row in seen.registries if row.name == wanted.registry)
     racks = len({rows[name].rack for name in placement.hosts})
-    return Wanted(wanted, placement, registry, {name: rows[name] for name in names}, len(away), racks)
+    placement, lbs_away = _without_away(placement, rows)
+    here = {name: rows[name] for name in names}
+    return Wanted(wanted, placement, registry, here, len(away), racks, lbs_away=lbs_away)
+
+
+def _without_away(
+    placement: PlacementRow, rows: Mapping[str, HostRow]
+) -> tuple[PlacementRow, tuple[str, ...]]:
+    """Return the placement without the load balancers that are declared out of service, and tell of these."""
+    away = {name: rows[name].state for name in placement.lbs if is_away(rows[name].state)}
+    told = tuple(f"{name} is {state}" for name, state in away.items())
+    left = tuple(name for name in placement.lbs if name not in away)
+    if away and not left:
+        raise InvalidInputError(
+            f"all load balancers of {placement.app} in {placement.env} are declared out of service "
+            f"({', '.join(told)}): bring one back first (`drcloud cmdb set host NAME state=active`)"
+        )
+    return replace(placement, lbs=left), told
 
 
 def _check_host(host: HostRow, placement: PlacementRow) -> None:
@@ -229,6 +251,7 @@ def target(wanted: Wanted, tag: str, digest: str) -> Target:
         config_version=given.config_version,
         secrets=dict(given.secrets),
         hooks=tuple(hook.model_dump(mode="json") for hook in spec.hooks),
+        lbs_away=wanted.lbs_away,
     )
 
 

@@ -42,6 +42,9 @@ BASE: dict[str, Any] = {"image": "a/b", "port": 80}
         ({"labels": {"com.dianrong.cloud.app": "x"}}, "one of drCloud's own labels"),
         ({"log": {"options": {"labels": "x"}}}, "drCloud tells the log driver itself"),
         ({"restart": "always"}, "must be one of 'unless-stopped', 'on-failure' or 'never', not 'always'"),
+        ({"overrides": {"qa": {"cap_add": "NET_ADMIN"}}}, "must be a list"),
+        ({"overrides": {"qa": {"stop_grace": 0}}}, "must be more than 0, not 0"),
+        ({"overrides": {"qa": {"canary_watch": -1}}}, "must be 0 or more, not -1"),
         ({"secrets": {"DB": {"source": "hunter2"}}}, "must be a reference, env:NAME or file:PATH or vault:"),
         ({"secrets": {"DB": {"source": "vault:all.yml"}}}, "must be a reference"),
         ({"secrets": {"D-B": {"source": "env:X"}}}, "must be the name of a variable"),
@@ -66,9 +69,14 @@ WHOLE: dict[str, Any] = {
     "restart": "never",
     "health": {"kind": "tcp"},
     "resources": {"pids": 1},
+    "read_only": False,
+    "user": "1",
+    "cap_add": ["CHOWN"],
+    "stop_signal": "SIGINT",
+    "stop_grace": 5,
 }
-# What a roll runs, and no part of what runs.
-HOOKS: dict[str, Any] = {"hooks": [{"when": "before", "command": ["/a"]}]}
+# What a roll does, and no part of what runs.
+HOOKS: dict[str, Any] = {"hooks": [{"when": "before", "command": ["/a"]}], "canary_watch": 9}
 CHANGED: dict[str, Any] = {
     "command": ["/b"],
     "env": {"B": "2"},
@@ -80,6 +88,12 @@ CHANGED: dict[str, Any] = {
     "restart": "on-failure",
     "health": {"kind": "http"},
     "resources": {"pids": 2},
+    "read_only": True,
+    "user": "2",
+    "cap_add": [],
+    "stop_signal": "SIGTERM",
+    "stop_grace": 60,
+    "canary_watch": 0,
     "hooks": [],
 }
 
@@ -100,7 +114,15 @@ def test_every_field_that_runs_makes_another_revision(name: str) -> None:
     )
 
 
-def test_a_hook_makes_no_other_revision() -> None:
+def test_an_environment_that_says_nothing_takes_what_the_specification_says() -> None:
+    plain, silent = (
+        AppSpec.model_validate({**BASE, **WHOLE, **more}) for more in ({}, {"overrides": {"prod": {}}})
+    )
+    assert silent.for_environment("prod") == plain
+    assert revision("sha256:a", silent.for_environment("prod")) == revision("sha256:a", plain)
+
+
+def test_what_a_roll_does_makes_no_other_revision() -> None:
     plain, hooked = (AppSpec.model_validate({**BASE, **more}) for more in ({}, HOOKS))
     assert revision("sha256:a", hooked) == revision("sha256:a", plain)
 

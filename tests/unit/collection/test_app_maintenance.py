@@ -47,7 +47,7 @@ def test_all_load_balancers_of_the_pool_are_meant():
 def test_a_pool_without_requests_has_no_page():
     with pytest.raises(InvalidInputError, match="pool demo_prod is of mode tcp: only http"):
         app_maintenance._pages("demo_prod", pools(mode="tcp"))
-    with pytest.raises(NothingMatchedError, match="no load balancer of the inventory has the pool shop_prod"):
+    with pytest.raises(NothingMatchedError, match="no load balancer in service has the pool"):
         app_maintenance._pages("shop_prod", pools())
 
 

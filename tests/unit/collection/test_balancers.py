@@ -105,3 +105,36 @@ def test_all_are_told_before_the_first_failure_is_raised():
     with pytest.raises(BalancerError, match="lb-01"):
         _balancers.Balancers("p", [lost, good]).tell(["set server p/a state drain"])
     assert len(good._connection.asked) == 1
+
+
+def inventory(**states):
+    """The variables of a play with a load balancer for each state, all in front of the same pool."""
+    pool = {"name": "demo_prod", "members": [{"host": "dk-01"}], "min_in_service": 1}
+    names = [name.replace("_", "-") for name in states]
+    known = {
+        name: {"dr_lb_pools": [pool], **({"dr_state": state} if state else {})}
+        for name, state in zip(names, states.values(), strict=True)
+    }
+    return {"groups": {"role_lb": names}, "hostvars": known}
+
+
+def test_a_load_balancer_that_is_declared_out_of_service_is_not_asked():
+    seen = inventory(
+        lb_01="active",
+        lb_02="maintenance",
+        lb_03="quarantined",
+        lb_04="retired",
+        lb_05="provisioning",
+        lb_06="",
+    )
+    left = ["lb-01", "lb-05", "lb-06"]
+    assert list(_balancers.in_front("demo_prod", seen)) == left
+    assert {pool: list(known) for pool, known in _balancers.of_hosts(["dk-01"], seen).items()} == {
+        "demo_prod": left
+    }
+    assert _balancers.of_hosts(["dk-02"], seen) == {}
+
+
+def test_a_pool_without_a_load_balancer_in_service_is_nobodys():
+    assert _balancers.in_front("demo_prod", inventory(lb_01="maintenance")) == {}
+    assert _balancers.of_hosts(["dk-01"], inventory(lb_01="maintenance")) == {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drcloud.delivery.capacity import capacity
+from drcloud.delivery.capacity import batches, capacity
 from drcloud.delivery.haproxy import AdminState, Pool, Server
 from drcloud.errors import UnreachableError
 
@@ -64,3 +64,29 @@ def test_it_is_told_why_a_balancer_says_nothing() -> None:
     assert found["lb-01"]["servers"]["dk-01_a"] == {
         "host": "dk-01", "state": "ready", "running": True, "sessions": 0, "in_service": True,
     }  # fmt: skip
+
+
+FLEET = [f"dk-0{number}" for number in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("fronts", "at_most", "sizes"),
+    [
+        ([], 1, [1] * 6),
+        ([], 4, [4, 2]),
+        # Six in service of which four must stay.
+        ([(FLEET, 4)], 5, [2, 2, 2]),
+        # One is down already, at one of the load balancers.
+        ([(FLEET, 4), (FLEET[1:], 4)], 5, [2, 1, 1, 1, 1]),
+        # None may leave: each is asked for on its own, and refused.
+        ([(FLEET, 6)], 3, [1] * 6),
+        # Of two apps each counts for its own hosts.
+        ([(FLEET[:3], 2), (FLEET[3:], 1)], 6, [1, 1, 3, 1]),
+        # A host that serves nothing takes nothing.
+        ([(FLEET[4:], 1)], 6, [5, 1]),
+    ],
+)
+def test_hosts_leave_in_batches_as_far_as_enough_others_stay(
+    fronts: list[tuple[list[str], int]], at_most: int, sizes: list[int]
+) -> None:
+    assert batches(FLEET, [(frozenset(serving), needed) for serving, needed in fronts], at_most) == sizes

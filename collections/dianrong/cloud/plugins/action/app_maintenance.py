@@ -73,7 +73,7 @@ def _pages(pool: str, task_vars: t.Mapping[str, t.Any]) -> list[str]:
     known = _balancers.in_front(pool, task_vars)
     if not known:
         raise NothingMatchedError(
-            f"no load balancer of the inventory has the pool {pool}, so nobody could answer for it"
+            f"no load balancer in service has the pool {pool}, so nobody could answer for it"
         )
     for found in known.values():
         if found.get("mode", HTTP) != HTTP:

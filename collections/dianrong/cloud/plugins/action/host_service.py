@@ -10,10 +10,11 @@ import time
 import typing as t
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _balancers, _locks, _members
+from ansible_collections.dianrong.cloud.plugins.plugin_utils._cmdb import plain
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.delivery import haproxy, service
+    from drcloud.delivery import drained, haproxy, service
     from drcloud.errors import LockedError
 except ImportError:
     haproxy = None  # ControllerAction says what is missing.
@@ -28,32 +29,38 @@ class ActionModule(ControllerAction):
 
     def act(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Read, ask for capacity, apply, read back, wait."""
-        given = self.arguments(
-            state={"type": "str", "required": True, "choices": list(STATES)},
-            force={"type": "bool", "default": False},
-            wait={"type": "float", "default": 60},
-            patience={"type": "float", "default": 0},
+        given = plain(
+            self.arguments(
+                state={"type": "str", "required": True, "choices": list(STATES)},
+                force={"type": "bool", "default": False},
+                wait={"type": "float", "default": 60},
+                patience={"type": "float", "default": 0},
+                owner={"type": "str"},
+                ticket={"type": "str"},
+            )
         )
-        name, state = str(task_vars["inventory_hostname"]), str(given["state"])
-        standing = service.standing(open_store(), name)
-        behind = {pool: words for pool, words in standing.items() if words} if state == "in" else {}
-        found = _balancers.of_host(name, task_vars)
-        chosen = sorted(set(found) - set(behind))
-        with self._alone(chosen, f"{state} {name}", given["patience"]):
-            pools = [_Pool(self, pool, found[pool], name, STATES[state], task_vars) for pool in chosen]
+        name, state = str(task_vars["inventory_hostname"]), given["state"]
+        store = open_store()
+        kept = drained.read(store, name)
+        found = _balancers.of_hosts([name], task_vars)
+        choice = _choose(store, name, given, kept, sorted(found))
+        with self._alone(choice.pools, f"{state} {name}", given["patience"]):
+            pools = [_Pool(self, pool, found[pool], name, STATES[state], task_vars) for pool in choice.pools]
             if state == "out" and not given["force"]:
                 for pool in pools:
                     pool.require_capacity()
             if not self.check_mode:
-                for pool in pools:
-                    pool.apply(_locks.token(open_store(), f"lb:{pool.name}"))
-        for pool in pools:
-            if not self.check_mode and (state == "out" or pool.name in standing):
-                pool.wait(given["wait"])
+                _apply(store, name, given, kept, pools)
+        if not self.check_mode:
+            for pool in pools:
+                if pool.name in choice.awaited:
+                    pool.wait(given["wait"])
+            if state == "in" and kept is not None and given["owner"] in (None, kept.owner):
+                drained.forget(store, name, given["ticket"])
         return {
             "changed": any(pool.changes for pool in pools),
-            "pools": chosen,
-            "behind": behind,
+            "pools": choice.pools,
+            "behind": choice.behind,
             "diff": [pool.diff() for pool in pools if pool.changes],
         }
 
@@ -65,6 +72,37 @@ class ActionModule(ControllerAction):
             for pool in () if self.check_mode else pools:
                 held.enter_context(_taken(f"lb:{pool}", purpose, end))
             yield
+
+
+class _Choice(t.NamedTuple):
+    """The pools that are changed, those that are left as they are with why, and those that are waited for."""
+
+    pools: list[str]
+    behind: dict[str, str]
+    awaited: t.Collection[str]
+
+
+def _choose(store: t.Any, name: str, given: dict[str, t.Any], kept: t.Any, found: list[str]) -> _Choice:
+    """Choose from the pools that the host is a member of."""
+    if given["state"] == "out":
+        return _Choice(found, {}, found)
+    if given["owner"]:
+        mine = kept.pools if kept is not None and kept.owner == given["owner"] else {}
+        return _Choice(
+            [pool for pool in found if pool in mine], {}, [pool for pool, served in mine.items() if served]
+        )
+    standing = service.standing(store, name)
+    behind = {pool: words for pool, words in standing.items() if words}
+    return _Choice([pool for pool in found if pool not in behind], behind, standing)
+
+
+def _apply(store: t.Any, name: str, given: dict[str, t.Any], kept: t.Any, pools: list[_Pool]) -> None:
+    """Tell the load balancers. What an owner is to bring back is kept before, for it may be killed after."""
+    if given["state"] == "out" and given["owner"]:
+        now = drained.merged(kept, given["owner"], {pool.name: pool.serving for pool in pools})
+        drained.keep(store, name, now, given["ticket"])
+    for pool in pools:
+        pool.apply(_locks.token(store, f"lb:{pool.name}"))
 
 
 def _taken(name: str, purpose: str, end: float) -> t.ContextManager[None]:
@@ -106,6 +144,11 @@ class _Pool:
     @property
     def changes(self) -> bool:
         return self.before != self.after
+
+    @property
+    def serving(self) -> bool | None:
+        """Whether the host answers for the pool; None where it is drained."""
+        return drained.serving(self._seen, self._servers)
 
     def diff(self) -> dict[str, t.Any]:
         """Return what changes, by load balancer and server."""

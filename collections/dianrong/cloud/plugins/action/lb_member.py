@@ -37,7 +37,7 @@ class ActionModule(ControllerAction):
         known = _balancers.in_front(pool, task_vars)
         lbs = [str(lb) for lb in given["lbs"] or known]
         if not lbs:
-            raise NothingMatchedError(f"no load balancer of the inventory has the pool {pool}")
+            raise NothingMatchedError(f"no load balancer in service has the pool {pool}")
         balancers = _balancers.connect(self, pool, lbs, task_vars)
         slots = [given["slot"]] if given["slot"] else _members.SLOTS
         servers = [haproxy.server_name(given["host"], slot) for slot in slots]

@@ -33,7 +33,7 @@ class ActionModule(ControllerAction):
         known = _balancers.in_front(pool, task_vars)
         lbs = [str(lb) for lb in given["lbs"] or known]
         if not lbs:
-            raise NothingMatchedError(f"no load balancer of the inventory has the pool {pool}")
+            raise NothingMatchedError(f"no load balancer in service has the pool {pool}")
         members = {member["host"] for found in known.values() for member in found["members"]}
         needed = max((found["min_in_service"] for found in known.values()), default=0)
         answers = _balancers.connect(self, pool, lbs, task_vars).answers()

@@ -59,6 +59,8 @@ class ActionModule(ControllerAction):
             check=self.check_mode,
         )
         target = begun.target
+        if target.lbs_away:
+            self._display.warning(f"not asked, for it is out of service: {', '.join(target.lbs_away)}")
         return {
             "rollout": _roll.document(begun),
             "hosts": list(target.hosts),

@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Sets the servers of the task's host in all pools that it is a member of, at all load balancers of the
     inventory that have them, and reads them back. Nothing is done on the host itself, which may be dead.
+  - Load balancers that are declared out of service (maintenance, quarantined, retired) are not asked.
   - All pools are asked for capacity before any of them is changed.
   - Holds the lock C(lb:<pool>) of each pool alone from the question to the answer. While a roll has one
     of them, the task fails with exit code 5.
@@ -20,7 +21,8 @@ options:
     description:
       - V(out) finishes what the host has and sends it nothing new.
       - V(in) brings it back in each pool whose app runs there as the last successful deployment left it,
-        as last observed. Others stay as they are, and RV(behind) names them.
+        as last observed. Others stay as they are, and RV(behind) names them. With O(owner) it is what was in
+        service before that comes back, whatever runs there.
     type: str
     required: true
     choices: [out, in]
@@ -38,6 +40,16 @@ options:
     description: How many seconds to wait for a lock that another has, as the next host of the same play may.
     type: float
     default: 0
+  owner:
+    description:
+      - Who takes the host out, and will bring it back, as C(upgrade_engine). With O(state=out), what sends it
+        requests is kept in the CMDB (C(attrs.drained_by) of the host) before a load balancer is told. With
+        O(state=in), just that comes back, and nothing is done where another one took the host out, or nobody.
+      - So a run that was killed in between can be told from a drain by hand, and the next one goes on.
+    type: str
+  ticket:
+    description: The change ticket, where the CMDB asks for one.
+    type: str
 attributes:
   check_mode:
     description: Can run in check mode and predict changes without making them.
@@ -69,6 +81,16 @@ EXAMPLES = r"""
 - name: Bring it back
   dianrong.cloud.host_service:
     state: in
+
+- name: Take it out for something that is mended in a minute
+  dianrong.cloud.host_service:
+    state: out
+    owner: new_kernel
+
+- name: Bring back what was in service before, behind a deploy or not
+  dianrong.cloud.host_service:
+    state: in
+    owner: new_kernel
 """
 
 RETURN = r"""

@@ -45,7 +45,9 @@ options:
     required: true
     choices: [ready, drain, maint]
   lbs:
-    description: The load balancers. The default are all of the group C(role_lb) that have the pool.
+    description:
+      - The load balancers. The default are all of the group C(role_lb) that have the pool, without those that
+        are declared out of service (maintenance, quarantined, retired).
     type: list
     elements: str
   min_in_service:

@@ -25,7 +25,9 @@ options:
     type: str
     required: true
   lbs:
-    description: The load balancers. The default are all of the group C(role_lb) that have the pool.
+    description:
+      - The load balancers. The default are all of the group C(role_lb) that have the pool, without those that
+        are declared out of service (maintenance, quarantined, retired).
     type: list
     elements: str
   leaving:

@@ -15,6 +15,8 @@ description:
   - V(begun) resolves the tag to a digest once, takes the lock C(app:APP@ENV) and opens a deployment in the
     ledger. The lock lives as long as the C(ansible-playbook) that took it, and is free half a minute after
     that was killed.
+  - Load balancers that are declared out of service (maintenance, quarantined, retired) are not asked, in the
+    whole roll, and V(begun) says so. It refuses where none is left.
   - V(planned) looks at what M(dianrong.cloud.app_prepare) found on the hosts and asks every load balancer.
     If a host or a load balancer is not ready, it refuses and closes the deployment; nothing was touched
     then.

@@ -19,10 +19,11 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import become_loader
 
 try:
+    from drcloud.cmdb import hosts
     from drcloud.delivery import haproxy, maintenance
     from drcloud.delivery.switch import BalancerError
 except ImportError:
-    haproxy = maintenance = None  # ControllerAction says what is missing.
+    hosts = haproxy = maintenance = None  # ControllerAction says what is missing.
 
 # Of the role load_balancer.
 SAY = "/usr/local/lib/drcloud/haproxy-say"
@@ -156,25 +157,28 @@ def connect(
 
 
 def in_front(pool: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
-    """Return the load balancers of the inventory that have a pool, each with what it is to serve."""
-    variables = task_vars["hostvars"]
-    return {
-        host: found
-        for host in sorted(task_vars["groups"].get("role_lb", []))
-        for found in variables[host].get("dr_lb_pools", [])
-        if found["name"] == pool
-    }
+    """Return the load balancers in service that have a pool, each with what it is to serve."""
+    return {lb: found for lb, found in _declared(task_vars) if found["name"] == pool}
 
 
-def of_host(host: str, task_vars: t.Mapping[str, t.Any]) -> dict[str, dict[str, dict[str, t.Any]]]:
-    """Return the pools that a host is a member of, by name and by load balancer of the inventory."""
-    variables = task_vars["hostvars"]
+def of_hosts(
+    names: t.Collection[str], task_vars: t.Mapping[str, t.Any]
+) -> dict[str, dict[str, dict[str, t.Any]]]:
+    """Return the pools that any of these hosts is a member of, by name and by load balancer in service."""
     pools: dict[str, dict[str, dict[str, t.Any]]] = {}
-    for lb in sorted(task_vars["groups"].get("role_lb", [])):
-        for found in variables[lb].get("dr_lb_pools", []):
-            if any(member["host"] == host for member in found["members"]):
-                pools.setdefault(str(found["name"]), {})[str(lb)] = found
+    for lb, found in _declared(task_vars):
+        if any(member["host"] in names for member in found["members"]):
+            pools.setdefault(str(found["name"]), {})[lb] = found
     return pools
+
+
+def _declared(task_vars: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    """Yield each pool of each load balancer of the inventory that nobody declared out of service."""
+    variables = task_vars["hostvars"]
+    for lb in sorted(task_vars["groups"].get("role_lb", [])):
+        if not hosts.is_away(variables[lb].get("dr_state", "")):
+            for found in variables[lb].get("dr_lb_pools", []):
+                yield str(lb), found
 
 
 def _balancer(action: t.Any, name: str, task_vars: t.Mapping[str, t.Any]) -> Balancer:

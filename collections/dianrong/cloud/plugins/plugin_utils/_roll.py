@@ -53,6 +53,7 @@ def begun_of(value: t.Mapping[str, t.Any]) -> t.Any:
     target = found["target"]
     target["hosts"] = {name: Place(**place) for name, place in target["hosts"].items()}
     target["lbs"] = tuple(target["lbs"])
+    target["lbs_away"] = tuple(target["lbs_away"])
     target["hooks"] = tuple(target["hooks"])
     target["secrets"] = {name: Taken(**taken) for name, taken in target["secrets"].items()}
     return Begun(Target(**target), found["deployment"], found["token"], found["budget"])
