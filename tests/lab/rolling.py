@@ -247,6 +247,8 @@ class Capacity:
     def _lowest(self, lb: str, look: subprocess.Popen[str]) -> int:
         _in(self._lab, lb, f"rm {self._file}")
         text, _ = look.communicate(timeout=30)
-        answers = text.split(f"{END}\n")[:-1]
-        assert len(answers) > 10, "too few looks to tell"
+        looks = text.split(f"{END}\n")[:-1]
+        # On a machine that is short of CPU the admin socket may close before it has said anything.
+        answers = [answer for answer in looks if answer.strip()]
+        assert len(answers) > max(10, len(looks) * 0.8), "too few looks to tell"
         return min(_count(answer) for answer in answers)

@@ -13,11 +13,10 @@ from ansible_collections.dianrong.cloud.plugins.plugin_utils import _locks, _rol
 from ansible_collections.dianrong.cloud.plugins.plugin_utils._controller import ControllerAction, open_store
 
 try:
-    from drcloud.cmdb import leases
     from drcloud.delivery import observe, service
     from drcloud.errors import DrcloudError, UnreachableError
 except ImportError:
-    leases = None  # ControllerAction says what is missing.
+    service = None  # ControllerAction says what is missing.
 
 STATES = ("emptied", "freed", "retired")
 
