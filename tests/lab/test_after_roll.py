@@ -227,7 +227,11 @@ def test_what_somebody_changes_or_starts_on_a_host_is_told_by_kind(
         on(victim, f"sudo docker update --restart no {container}")
         changed = ("spec", "the right image runs with other settings; changed by hand: restart")
         assert meanings(victim) == {"demo": changed}
-        on(victim, f"sudo docker update --restart unless-stopped {container}")
+        mended = drcloud("deploy", "demo", "--current", "--env", "prod")
+        assert mended.returncode == 0, said(mended)
+        assert "rolled to 1 of 6 hosts" in mended.stdout
+        assert meanings(victim) == {}
+        container = running(on, victim)
         made = on(victim, f"sudo docker run -d --name stranger {image}")
         assert made.returncode == 0, said(made)
         assert meanings(victim) == {"stranger": ("unknown", "no roll made it")}

@@ -31,7 +31,8 @@ class Pull:
 class Prepared:
     """What a host said before anything was touched; ``changes`` tell what the new revision changes there.
 
-    ``owed`` are commands of the app that follow a switch, where an earlier roll did not come to them.
+    ``owed`` are commands of the app that follow a switch, where an earlier roll did not come to them;
+    ``by_hand`` names the settings that somebody changed on the host since its instance was started.
     """
 
     host: str
@@ -41,6 +42,7 @@ class Prepared:
     changes: tuple[str, ...] = ()
     owed: bool = False
     pull: Pull | None = None
+    by_hand: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _staying(steps: Sequence[Step], hosts: Mapping[str, Prepared], serving: int)
 
 
 def _is_on(host: Prepared, revision: str) -> bool:
-    return host.running == revision and host.healthy
+    return host.running == revision and host.healthy and not host.by_hand
 
 
 def _step(host: Prepared, revision: str, position: int, batch: int) -> Step:
@@ -165,8 +167,11 @@ def _due(host: Prepared, revision: str) -> tuple[Action, str]:
         return "first", "runs nothing of this app yet"
     if host.running == ADOPTED:
         return "replace", "takes over from a container that was never deployed"
-    reason = "runs another revision" if host.healthy else "runs an instance that is not healthy"
-    return "replace", reason
+    if not host.healthy:
+        return "replace", "runs an instance that is not healthy"
+    if host.running == revision:
+        return "replace", f"was changed by hand: {', '.join(host.by_hand)}"
+    return "replace", "runs another revision"
 
 
 def _batch_size(placed: int, batch: int, needed: int, budget: int) -> int:

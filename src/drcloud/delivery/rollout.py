@@ -255,6 +255,7 @@ def _prepared(
         healthy=settled and (running[0]["status"], running[0]["health"]) == ("running", "healthy"),
         changes=changes.get(running[0]["revision"], ()) if running else (),
         pull=report.pull,
+        by_hand=tuple(running[0].get("differs") or ()) if running else (),
     )
 
 

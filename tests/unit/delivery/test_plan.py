@@ -61,6 +61,15 @@ def test_what_follows_a_switch_and_was_cut_short_is_done_where_nothing_else_is()
     assert plan(sick, "new", batch=1, min_in_service=0).rolled[0].action == "replace"
 
 
+def test_an_instance_that_somebody_changed_is_replaced() -> None:
+    changed = ("env", "mounts")
+    hosts = [replace(host, by_hand=changed if host.host == "dk-02" else ()) for host in fleet("new")]
+    made = plan(hosts, "new", batch=2, min_in_service=4)
+    assert [(step.host, step.action, step.reason) for step in made.rolled] == [
+        ("dk-02", "replace", "was changed by hand: env, mounts")
+    ]
+
+
 def test_a_batch_never_takes_more_than_may_leave() -> None:
     assert plan(fleet(), "new", batch=6, min_in_service=5).serial == (1, 1, 1, 1, 1, 1)
 
