@@ -162,7 +162,7 @@ def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, clients: list[s
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("deploy", "demo", "--env", "prod"), "say which tag of demo to deploy, or --resume"),
+        (("deploy", "demo", "--env", "prod"), "say which tag of demo to deploy, --current for"),
         (("deploy", "demo", "t1", "--env", "prod", "--resume"), "leave the tag out"),
         (("deploy", "demo", "--env", "prod", "--apply", "none.json"), "cannot read the plan none.json"),
         (("rollback", "dmo", "--env", "prod"), "there is no app 'dmo' in the CMDB: did you mean demo"),
