@@ -517,18 +517,22 @@ def test_who_lost_a_lock_cannot_act_any_more(on: Run, vip: str, served: str) -> 
         done = on("lb-01", f"printf '{lines}' | sudo {SAY} change")
         return done.returncode, done.stderr
 
-    begun = states(on, "lb-01")
-    assert say(f"{POOL} 7", "drain")[0] == 0
+    kept = f"/var/lib/drcloud/fence/lb:{POOL}"
+    seen = int(on("lb-01", f"sudo cat {kept} 2> /dev/null || echo 0").stdout)
+    begun, old, new = states(on, "lb-01"), seen + 1, seen + 2
+    assert say(f"{POOL} {new}", "drain")[0] == 0
     assert states(on, "lb-01") != begun
-    code, words = say(f"{POOL} 6", "ready")
-    assert (code, "a newer operation (token 7) was here, this one (token 6)" in words) == (75, True)
+    code, words = say(f"{POOL} {old}", "ready")
+    told = f"a newer operation (token {new}) was here, this one (token {old})"
+    assert (code, told in words) == (75, True)
     assert states(on, "lb-01") != begun
     assert say("another_pool 6", "ready")[0] == 0
     assert say("../etc 9", "drain")[0] == 2
     assert say(f"{POOL} x", "drain")[0] == 2
     put(on, "lb-01", "infra-01_a", "ready")
     assert states(on, "lb-01") == begun
-    on("lb-01", f"sudo rm /var/lib/drcloud/fence/lb:{POOL} /var/lib/drcloud/fence/lb:another_pool")
+    restore = f"echo {seen} | sudo tee {kept}" if seen else f"sudo rm {kept}"
+    on("lb-01", f"{restore}; sudo rm /var/lib/drcloud/fence/lb:another_pool")
 
 
 def test_statistics_are_read_only(on: Run, addresses: dict[str, str]) -> None:

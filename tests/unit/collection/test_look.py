@@ -44,6 +44,7 @@ def look(action: Action) -> str:
     place = Place(address="10.0.0.1", slots={"a": 1, "b": 2}, rack="r")
     values = dict.fromkeys(Target.__dataclass_fields__, None)
     values |= {"app": "demo", "env": "prod", "revision": "new", "hosts": {"dk-01": place}, "secrets": {}}
+    values |= {"pool": "demo_prod", "lbs": (), "min_in_service": 0}
     begun = Begun(Target(**values), "uid", 1)  # type: ignore[arg-type]
     return _roll.verify(action, None, begun, "dk-01", {})
 
