@@ -12,6 +12,7 @@ import pytest
 from tests.lab.rolling import (
     FIRST,
     HOSTS,
+    PLAYBOOK,
     RATE,
     SECOND,
     SICK,
@@ -301,7 +302,7 @@ def test_a_host_that_dies_in_the_middle_stops_the_roll_and_a_later_one_catches_u
 def test_a_controller_that_is_killed_leaves_what_the_next_one_continues(
     on: Run, clients: list[str], on_first: None
 ) -> None:
-    playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    playbook = [PLAYBOOK, "-i", os.environ["DRCLOUD_INVENTORY"]]
     variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
 
     def kill_and_resume() -> subprocess.CompletedProcess[str]:

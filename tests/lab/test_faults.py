@@ -245,10 +245,7 @@ def test_a_disk_that_is_full_is_found_before_anything_is_touched(
 
 
 def test_two_rolls_of_some_hosts_each_that_share_one_take_turns(on: Run, on_first: None) -> None:
-    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod", "--limit"]
-    with subprocess.Popen(
-        [*command, "dk-01,dk-02"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as winner:
+    with rolling_of(SECOND, "--limit", "dk-01,dk-02") as winner:
         [held] = wait_for(
             lambda: [one for one in leases.held(Store.open()) if one.name == "app:demo@prod"], 60
         )
@@ -262,8 +259,7 @@ def test_two_rolls_of_some_hosts_each_that_share_one_take_turns(on: Run, on_firs
 
 
 def test_a_deploy_and_a_rollback_at_once_take_turns(on: Run, on_first: None) -> None:
-    command = [sys.executable, "-m", "drcloud", "deploy", "demo", SECOND, "--env", "prod"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as winner:
+    with rolling_of(SECOND) as winner:
         wait_for(lambda: bool(leases.held(Store.open())), 60)
         loser = drcloud("rollback", "demo", "--env", "prod")
         out, _ = winner.communicate(timeout=300)

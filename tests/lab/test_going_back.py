@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.lab.rolling import (
     LATE,
     PICKED,
     PICKY,
+    PLAYBOOK,
     SECOND,
     Run,
     claimed,
@@ -135,7 +135,7 @@ def test_an_app_that_dies_after_a_while_is_found_out_and_taken_back(
 
 @pytest.mark.lab_slow
 def test_a_roll_that_was_cut_short_goes_on_where_it_was(on: Run, clients: list[str], on_first: None) -> None:
-    playbook = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", os.environ["DRCLOUD_INVENTORY"]]
+    playbook = [PLAYBOOK, "-i", os.environ["DRCLOUD_INVENTORY"]]
     variables = ["-e", "app=demo", "-e", f"tag={SECOND}", "-e", "env=prod"]
 
     def kill_and_resume() -> subprocess.CompletedProcess[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from ansible_collections.dianrong.cloud.plugins.plugin_utils import _roll
 from drcloud.delivery import ledger, observe
+from drcloud.delivery.haproxy import Server
 from drcloud.delivery.ledger import StepRow
 from drcloud.delivery.rollout import Begun
 from drcloud.delivery.target import Place, Target
@@ -40,11 +42,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-def look(action: Action) -> str:
+def look(action: Action, **more: Any) -> str:
     place = Place(address="10.0.0.1", slots={"a": 1, "b": 2}, rack="r")
     values = dict.fromkeys(Target.__dataclass_fields__, None)
     values |= {"app": "demo", "env": "prod", "revision": "new", "hosts": {"dk-01": place}, "secrets": {}}
-    values |= {"pool": "demo_prod", "lbs": (), "min_in_service": 0}
+    values |= {"pool": "demo_prod", "lbs": (), "min_in_service": 0, **more}
     begun = Begun(Target(**values), "uid", 1)  # type: ignore[arg-type]
     return _roll.verify(action, None, begun, "dk-01", {})
 
@@ -96,3 +98,27 @@ def test_a_secret_that_changed_hides_nothing_so_nothing_is_told(
 def test_a_host_that_does_not_answer_is_no_affair_of_the_app(told: list[Any]) -> None:
     assert "does not answer over SSH" in look(Action({"unreachable": True, "msg": "no route"}))
     assert [(state, detail["kind"]) for state, detail in told] == [("unreachable", "host")]
+
+
+class Balancers:
+    """One load balancer, at which two hosts serve."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pools(self) -> dict[str, dict[str, Server]]:
+        return {"lb-01": {f"{host}_a": Server(f"{host}_a", True, "ready", 0) for host in ("dk-01", "dk-02")}}
+
+    def tell(self, lines: Sequence[str]) -> None:
+        self.told += lines
+
+
+@pytest.mark.parametrize(("needed", "drained"), [(1, ["a", "b"]), (2, [])])
+def test_a_host_that_does_not_answer_is_drained_where_enough_others_serve(
+    told: list[Any], monkeypatch: pytest.MonkeyPatch, needed: int, drained: list[str]
+) -> None:
+    balancers = Balancers()
+    monkeypatch.setattr(_roll._balancers, "connect", lambda *_: balancers)
+    look(Action({"unreachable": True, "msg": "no route"}), lbs=("lb-01",), min_in_service=needed)
+    assert [state for state, _detail in told] == ["unreachable"]
+    assert balancers.told == [f"set server demo_prod/dk-01_{slot} state drain" for slot in drained]

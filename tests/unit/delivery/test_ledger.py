@@ -142,6 +142,16 @@ def test_the_plan_is_written_and_unchanged_hosts_are_done(store: Store, begun: B
     assert steps["dk-01"].previous == "old"
 
 
+def test_what_was_changed_by_hand_on_a_host_is_not_done(store: Store, begun: Begun) -> None:
+    reports = [report(host, begun.target.revision) for host in begun.target.hosts]
+    changed = {**reports[2].instances[0], "differs": ["env"]}
+    reports[2] = replace(reports[2], instances=(changed,))
+    made = rollout.make_plan(store, begun, reports, {})
+    assert [(step.host, step.reason) for step in made.rolled] == [
+        (reports[2].host, "was changed by hand: env")
+    ]
+
+
 def test_a_host_that_a_balancer_does_not_ask_is_not_done(store: Store, begun: Begun) -> None:
     revision = begun.target.revision
     names = [f"{host}_{slot}" for host in begun.target.hosts for slot in "ab"]
